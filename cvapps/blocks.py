@@ -1,0 +1,69 @@
+"""Blocks that two or more families share. Every block is `block(x, ..., name) -> x`."""
+
+from typing import Literal
+
+import keras
+from keras import layers
+
+from cvapps.layers.normalization import BatchNormalization
+
+IMAGENET_MEAN = (123.675, 116.28, 103.53)  # of the training pictures' RGB, in [0, 255]
+IMAGENET_DEVIATION = (58.395, 57.12, 57.375)
+
+
+def rescale(image, mean=IMAGENET_MEAN, deviation=IMAGENET_DEVIATION, name="rescale"):
+    """Pixels in [0, 255] to zero mean and unit deviation by channel, in float32: (N, H, W, 3) -> (N, H, W, 3)."""
+    scale = [1 / d for d in deviation]
+    offset = [-m / d for m, d in zip(mean, deviation, strict=True)]
+    return layers.Rescaling(scale, offset, dtype="float32", name=name)(image)
+
+
+Norm = Literal["batch", "group", "instance", "layer", "none"]
+NORMALIZATIONS = {
+    "batch": lambda name: BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn"),
+    "group": lambda name: layers.GroupNormalization(32, epsilon=1e-5, name=f"{name}_gn"),
+    "instance": lambda name: layers.GroupNormalization(-1, epsilon=1e-5, name=f"{name}_in"),
+    "layer": lambda name: layers.GroupNormalization(1, epsilon=1e-5, name=f"{name}_ln"),
+    "none": None,
+}
+
+
+def conv_norm(x, filters, kernel, stride=1, *, activation=None, groups=1, norm="batch", name):
+    """Convolution, normalization, optional activation: (N, H, W, C) -> (N, H/s, W/s, filters).
+
+    `norm` is a key of NORMALIZATIONS; with "none" the convolution has a bias instead.
+    """
+    padding = "same"
+    if stride > 1 and kernel > 1:  # "same" would pad one side more: a pixel off from published weights
+        x = layers.ZeroPadding2D((kernel - 1) // 2, name=f"{name}_pad")(x)
+        padding = "valid"
+    normalization = NORMALIZATIONS[norm]
+    x = layers.Conv2D(
+        filters, kernel, stride, padding, groups=groups, use_bias=normalization is None,
+        kernel_initializer="he_normal", name=f"{name}_conv",
+    )(x)
+    x = normalization(name)(x) if normalization else x
+    return layers.Activation(activation, name=f"{name}_{activation}")(x) if activation else x
+
+
+def max_pool(x, size, stride, name):
+    """Evenly padded maximum; zeros may pad it because x is never negative here (it follows a ReLU)."""
+    x = layers.ZeroPadding2D((size - 1) // 2, name=f"{name}_pad")(x)
+    return layers.MaxPooling2D(size, stride, name=name)(x)
+
+
+def squeeze_excite(x, ratio, name):
+    """Gates each channel by the picture's own means (Hu et al. 2017): (N, H, W, C) -> (N, H, W, C)."""
+    gate = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
+    gate = layers.Conv2D(x.shape[-1] // ratio, 1, activation="relu", name=f"{name}_reduce")(gate)
+    gate = layers.Conv2D(x.shape[-1], 1, activation="sigmoid", name=f"{name}_expand")(gate)
+    return layers.Multiply(name=f"{name}_scale")([x, gate])
+
+
+def endpoint(image, features, num_classes, name):
+    """A backbone's two faces: float32 logits (N, num_classes), or its features by stride where that is None."""
+    if num_classes is None:
+        return keras.Model(image, features, name=name)
+    *_, last = features.values()
+    x = layers.GlobalAveragePooling2D(name="pool")(last)
+    return keras.Model(image, layers.Dense(num_classes, dtype="float32", name="logits")(x), name=name)

@@ -1,0 +1,1 @@
+"""Keras layers that Keras lacks: each has weights, state or a gradient of its own."""

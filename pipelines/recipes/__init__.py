@@ -1,0 +1,1 @@
+"""One file per run: `<model>_<data>.py`, each with a `RECIPE`."""
