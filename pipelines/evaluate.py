@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 from scipy.special import softmax
 from sklearn.metrics import classification_report
 from tqdm.auto import tqdm
@@ -20,12 +21,23 @@ def predict_all(model: keras.Model, data: ClassificationData, batches: int | Non
     return np.concatenate(labels), softmax(np.concatenate(logits), axis=-1)
 
 
+def mistakes(data: ClassificationData, labels: np.ndarray, probabilities: np.ndarray, count: int = 16):
+    """The held-out pictures that are most wrong (count, H, W, 3), with their labels and probabilities, worst first."""
+    of_truth = probabilities[np.arange(len(labels)), labels]
+    wrong = np.flatnonzero(probabilities.argmax(-1) != labels)
+    worst = wrong[np.argsort(of_truth[wrong], kind="stable")][:count]
+    wanted = data.validation_batches().unbatch().enumerate().filter(lambda i, _: tf.reduce_any(i == worst))
+    images = {int(i): image.numpy() for i, (image, _) in wanted}
+    shape = data.validation_batches().element_spec[0].shape[1:]
+    return np.reshape([images[i] for i in worst], (len(worst), *shape)), labels[worst], probabilities[worst]
+
+
 def track_mistakes(run: tracking.Run, data: ClassificationData, labels: np.ndarray, probabilities: np.ndarray) -> None:
     """Sends the confusion matrix, the worst mistakes as pictures, and precision and recall by class."""
     predicted = probabilities.argmax(-1)
     run.picture(pictures.confusion_matrix(labels, predicted, data.class_names), "confusion.png")
-    images = data.validation_batches().unbatch().map(lambda image, label: image)
-    run.picture(pictures.worst_mistakes(images, labels, probabilities, data.class_names), "mistakes.png")
+    worst = mistakes(data, labels, probabilities)
+    run.picture(pictures.worst_mistakes(*worst, data.class_names), "mistakes.png")
     run.text(report(labels, predicted, data.class_names), "classes.txt")
 
 
