@@ -5,7 +5,7 @@ same call without `start` gives after `start` pictures.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -119,8 +119,8 @@ class Sequential(Source):
 
         pictures = self.open().enumerate().map(number).filter(lambda content, label, index: index >= 0)
         if shuffle:
-            for number_of_mix, window in enumerate(MIX):
-                pictures = _mix(pictures, window, (seed, epoch, number_of_mix))
+            for window in MIX:
+                pictures = _mix(pictures, window, (seed + window, epoch))
         worker, workers = shard
         return pictures.shard(workers, worker).skip(start)
 
@@ -151,22 +151,23 @@ def content_hash(content: tf.Tensor) -> tf.Tensor:
     return tf.strings.to_hash_bucket_fast(content, 2**63 - 1)
 
 
-def permuted(index: tf.Tensor, size: int | tf.Tensor, seed: tuple[int, int, int]) -> tf.Tensor:
-    """Where a permutation of 0..size-1 drawn by `seed` puts each index: int64 of any shape up to a vector, the same.
+def permuted(index: tf.Tensor, size: int | tf.Tensor, seed: Sequence[int | tf.Tensor]) -> tf.Tensor:
+    """Where the permutation of 0..size-1 that three seeds draw puts each index: int64 scalar or [n] -> the same.
 
-    `tf.random.experimental.index_shuffle` is this operation with 4 rounds, which hardly permutes: of 10 numbers it leaves
-    9 in their places.
+    `tf.random.experimental.index_shuffle` is this operation with 4 rounds, which hardly permutes: of 10 numbers it
+    leaves 9 in their places.
     """
     top = tf.cast(size, tf.int64) - 1
-    return tf.raw_ops.RandomIndexShuffle(index=index, seed=tf.constant(seed, tf.int64), max_index=top, rounds=16)
+    seed = tf.stack([tf.cast(part, tf.int64) for part in seed])
+    return tf.raw_ops.RandomIndexShuffle(index=index, seed=seed, max_index=top, rounds=16)
 
 
-def _mix(pictures: tf.data.Dataset, window: int, seed: tuple[int, int, int]) -> tf.data.Dataset:
+def _mix(pictures: tf.data.Dataset, window: int, seed: tuple[int, int]) -> tf.data.Dataset:
     """Permutes each `window` neighbours. `Dataset.shuffle` would draw from TensorFlow's global seed as well."""
 
-    def permute(*batch):
+    def permute(number, batch):
         size = tf.shape(batch[2], tf.int64)[0]
-        order = permuted(tf.range(size), size, seed)
+        order = permuted(tf.range(size), size, (*seed, number))
         return tuple(tf.gather(part, order) for part in batch)
 
-    return pictures.batch(window).map(permute).unbatch()
+    return pictures.batch(window).enumerate().map(permute).unbatch()
