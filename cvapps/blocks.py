@@ -1,14 +1,25 @@
 """Blocks that two or more families share. Every block is `block(x, ..., name) -> x`."""
 
+import math
 from typing import Literal
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from cvapps.layers.normalization import BatchNormalization
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)  # of the training pictures' RGB, in [0, 255]
 IMAGENET_DEVIATION = (58.395, 57.12, 57.375)
+
+
+def named(x, name):
+    """Gives the operation that made x a name of its own, as layers have: x -> x.
+
+    For an op called on a layer's output, such as `named(ops.pad(x, ...), "stem_pad")`. Where the op is made of several
+    operations only the last is reached.
+    """
+    x._keras_history.operation.name = name
+    return x
 
 
 def rescale(image, mean=IMAGENET_MEAN, deviation=IMAGENET_DEVIATION, name="rescale"):
@@ -18,17 +29,28 @@ def rescale(image, mean=IMAGENET_MEAN, deviation=IMAGENET_DEVIATION, name="resca
     return layers.Rescaling(scale, offset, dtype="float32", name=name)(image)
 
 
+def grey(image, name="grey"):
+    """Luma of an RGB picture (ITU-R BT.601), in the same range: (N, H, W, 3) -> (N, H, W, 1)."""
+    return named(ops.image.rgb_to_grayscale(image, data_format="channels_last"), name)
+
+
+def group_norm(groups, name):
+    """Normalization over the picture and `groups` groups of channels (Wu & He 2018, arXiv:1803.08494, section 3.1)."""
+    return layers.GroupNormalization(groups, epsilon=1e-5, name=name)
+
+
 Norm = Literal["batch", "group", "instance", "layer", "none"]
 NORMALIZATIONS = {
-    "batch": lambda name: BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn"),
-    "group": lambda name: layers.GroupNormalization(32, epsilon=1e-5, name=f"{name}_gn"),
-    "instance": lambda name: layers.GroupNormalization(-1, epsilon=1e-5, name=f"{name}_in"),
-    "layer": lambda name: layers.GroupNormalization(1, epsilon=1e-5, name=f"{name}_ln"),
+    "batch": lambda channels, name: BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn"),
+    # the paper's 32 groups, or as many as leave two channels in each: a group of one would be "instance"
+    "group": lambda channels, name: group_norm(math.gcd(32, max(channels // 2, 1)), f"{name}_gn"),
+    "instance": lambda channels, name: group_norm(-1, f"{name}_in"),
+    "layer": lambda channels, name: group_norm(1, f"{name}_ln"),
     "none": None,
 }
 
 
-def conv_norm(x, filters, kernel, stride=1, *, activation=None, groups=1, norm="batch", name):
+def conv_norm(x, filters, kernel, stride=1, *, activation=None, groups=1, norm: Norm = "batch", name):
     """Convolution, normalization, optional activation: (N, H, W, C) -> (N, H/s, W/s, filters).
 
     `norm` is a key of NORMALIZATIONS; with "none" the convolution has a bias instead.
@@ -41,8 +63,8 @@ def conv_norm(x, filters, kernel, stride=1, *, activation=None, groups=1, norm="
     x = layers.Conv2D(
         filters, kernel, stride, padding, groups=groups, use_bias=normalization is None,
         kernel_initializer="he_normal", name=f"{name}_conv",
-    )(x)
-    x = normalization(name)(x) if normalization else x
+    )(x)  # fmt: skip
+    x = normalization(filters, name)(x) if normalization else x
     return layers.Activation(activation, name=f"{name}_{activation}")(x) if activation else x
 
 
