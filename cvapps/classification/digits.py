@@ -1,10 +1,10 @@
 """Small convolutional networks for handwritten digits.
 
-LeNet-5: LeCun, Bottou, Bengio, Haffner 1998, Gradient-Based Learning Applied to Document Recognition, Proc. IEEE 86(11),
-section II.B and Table I. Deviations: linear logits (850 weights) replace the radial basis functions of the output; a
-coefficient of S2 and S4 multiplies the mean of its four inputs, where the paper's multiplies their sum.
-simple_convnet: Chollet 2015, the digits example of the Keras documentation.
-Both take RGB and make it grey: bright ink on a dark ground, as in the MNIST files.
+LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition, Proc. IEEE 86(11), section II.B and Table I:
+LeNet-5. Deviations: linear logits (850 weights) replace the radial basis functions of the output; a coefficient of S2
+and S4 multiplies the mean of its four inputs, where the paper's multiplies their sum.
+Chollet 2015, https://keras.io/examples/vision/mnist_convnet: the simple convnet.
+Both take RGB and make it grey; they expect bright ink on a dark ground, as in the MNIST files.
 """
 
 import keras

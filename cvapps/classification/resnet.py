@@ -2,8 +2,8 @@
 
 He et al. 2015, arXiv:1512.03385, Table 1. Zagoruyko & Komodakis 2016, arXiv:1605.07146 (twice the channels inside each
 bottleneck). Xie et al. 2016, arXiv:1611.05431, Table 1. Hu et al. 2017, arXiv:1709.01507, Table 1.
-The stride of a bottleneck is on its 3x3 convolution, the form of the common published weights; `stride_on="reduce"` puts
-it on the first 1x1, where He has it.
+The stride of a bottleneck is on its 3x3 convolution, the form of the common published weights; `stride_on="reduce"`
+puts it on the first 1x1, where He has it.
 """
 
 from collections.abc import Callable

@@ -24,7 +24,8 @@ def exif_orientation(encoded: tf.Tensor) -> tf.Tensor:
     1, which is upright, for pictures without EXIF, for other formats and wherever the EXIF is malformed: a wrong note
     about a picture is no reason to refuse it.
     """
-    start, length = _exif_segment(encoded)
+    marked = tf.strings.substr(encoded, 0, 3) == b"\xff\xd8\xff"
+    start, length = tf.cond(marked, lambda: _exif_segment(encoded), lambda: (0, 0))
     return tf.cond(length > 0, lambda: _tiff_orientation(tf.strings.substr(encoded, start, length)), lambda: 1)
 
 
@@ -43,27 +44,33 @@ def turn(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 
 def _exif_segment(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Start and length of the TIFF structure in the first EXIF segment, length 0 where there is none."""
-
-    def look(position, _start, _length, _searching, steps):
-        # marker (2 bytes), length of the rest (2 bytes, counts itself), "Exif", two zeros
-        head = read_bytes(encoded, position, 10)
-        marker, length = head[1], head[2] * 256 + head[3]
-        filler = (head[0] == 0xFF) & (marker == 0xFF)
-        alone = (marker == 0x01) | ((marker >= 0xD0) & (marker <= 0xD8))  # markers without a length
-        exif = (marker == 0xE1) & tf.reduce_all(head[4:9] == [*b"Exif\0"]) & (length > 8)
-        ends = (head[0] != 0xFF) | (marker == 0xDA) | (marker == 0xD9) | (~filler & ~alone & (length < 2))
-        after = position + tf.where(filler, 1, tf.where(alone, 2, 2 + length))
-        exif &= ~ends
-        return after, position + 10, tf.where(exif, length - 8, 0), ~(exif | ends), steps + 1
-
-    is_jpeg = tf.strings.substr(encoded, 0, 2) == b"\xff\xd8"
     size = tf.strings.length(encoded)
-    _, start, length, _, _ = tf.while_loop(
-        lambda position, start, length, searching, steps: searching & (position + 10 < size) & (steps < MAX_SEGMENTS),
-        look,
-        (tf.constant(2), tf.constant(0), tf.constant(0), is_jpeg, tf.constant(0)),
+
+    def at(position: tf.Tensor, count: int) -> tf.Tensor:
+        return tf.strings.substr(encoded, tf.minimum(position, size), count)
+
+    def marker_and_length(position: tf.Tensor) -> list[tf.Tensor]:
+        """Of the segment at `position`; the length counts its own two bytes, not those of the marker."""
+        pair = tf.io.decode_raw(at(position, 4), tf.uint16, little_endian=False, fixed_length=4)
+        return tf.unstack(tf.cast(pair, tf.int32))
+
+    def pass_by(position: tf.Tensor, _passing: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        # every picture of a training set comes through here, so there are no more ops than it takes
+        marker, length = marker_and_length(position)
+        has_length = (marker >= 0xFFC0) & ((marker < 0xFFD0) | (marker > 0xFFDA))  # no restart, no start of the scan
+        passing = has_length & (at(position + 4, 5) != b"Exif\0")
+        step = tf.where(marker == 0xFFFF, 1, 2 + length)  # 0xFF may be repeated before a marker
+        return tf.where(passing, position + step, position), passing
+
+    position, _ = tf.while_loop(
+        lambda position, passing: passing,
+        pass_by,
+        (tf.constant(2), tf.constant(True)),
+        maximum_iterations=MAX_SEGMENTS,
     )
-    return start, length
+    marker, length = marker_and_length(position)
+    found = (marker == 0xFFE1) & (at(position + 4, 5) == b"Exif\0") & (position + 10 < size)
+    return position + 10, tf.where(found, length - 8, 0)
 
 
 def _tiff_orientation(tiff: tf.Tensor) -> tf.Tensor:
