@@ -163,6 +163,13 @@ def _signatures(
 ) -> dict[str, Callable]:
     """The four ways in, each a tf.function over the same `classify`."""
 
+    def prepare(picture: tf.Tensor) -> tf.Tensor:
+        """The validation transform; a picture of just that size is what it gives back, a millisecond later at 224."""
+        if eval_crop != 1:
+            return fit(picture, size, eval_crop)
+        same = tf.reduce_all(tf.shape(picture)[:2] == size)
+        return tf.cond(same, lambda: tf.cast(picture, tf.float32), lambda: fit(picture, size))
+
     def each(transform: Callable, batch: tf.Tensor) -> tf.Tensor:
         """`transform` on every element: [N, ...] -> float32 [N, h, w, 3]."""
         bounded = tf.debugging.Assert(
@@ -178,7 +185,7 @@ def _signatures(
         shape = tf.shape(pixels)
         filled = tf.debugging.Assert(tf.reduce_min(shape[1:3]) > 0, ["pictures without a pixel; shape:", shape])
         with tf.control_dependencies([filled]):
-            return classify(each(lambda picture: fit(picture, size, eval_crop), pixels))
+            return classify(each(prepare, pixels))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)  # two signatures share it
     def from_bytes(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -187,7 +194,7 @@ def _signatures(
             tf.reduce_all(known), ["not a JPEG, PNG, GIF or BMP picture, counted from 0:", tf.where(~known)[:, 0]]
         )
         with tf.control_dependencies([pictures]):
-            return classify(each(lambda one: fit(decode_image(one), size, eval_crop), encoded))
+            return classify(each(lambda one: prepare(decode_image(one)), encoded))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def serving_default(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
