@@ -2,10 +2,13 @@
 
 import ast
 import importlib
+import json
 import pkgutil
 import typing
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal
+
+from pydantic import TypeAdapter
 
 from cvapps.registry import check_type, nearest
 
@@ -59,7 +62,81 @@ class Recipe:
     label_smoothing: float = 0.0
     ema: float | None = None  # momentum of the weights' moving average, which validation and export then use
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "mixed_bfloat16"
+    epoch_steps: int | None = None  # ends every epoch, and validation, after so many batches
     jit: bool = False  # XLA: twice as slow on a CPU, faster on a GPU
     strategy: Literal["default", "mirrored"] = "default"
     checkpoint_steps: int = 200  # also after every epoch
     seed: int = 0
+
+
+def names() -> list[str]:
+    """Every recipe: a module of `pipelines/recipes` is one."""
+    return sorted(module.name for module in pkgutil.iter_modules(importlib.import_module("pipelines.recipes").__path__))
+
+
+def load(name: str) -> Recipe:
+    """The recipe called `name`. Raises ValueError with the nearest names where there is none."""
+    if name not in names():
+        raise ValueError(f"no recipe is called {name!r}; {nearest(name, names())}")
+    return importlib.import_module(f"pipelines.recipes.{name}").RECIPE
+
+
+def override(recipe: Any, path: str, text: str) -> Any:
+    """`override(r, "optimizer.learning_rate", "0.05")`: the recipe with one field changed to what the text says.
+
+    Raises ValueError for an unknown field and TypeError for a value of another type; each says what was expected.
+    """
+    head, _, rest = path.partition(".")
+    if isinstance(recipe, dict):
+        return {**recipe, path: _read(text)}
+    known = [f.name for f in fields(recipe)]
+    if head not in known:
+        raise ValueError(f"{type(recipe).__name__} has no field {head!r}; {nearest(head, known)}")
+    old = getattr(recipe, head)
+    if rest and (is_dataclass(old) or isinstance(old, dict)):
+        return replace(recipe, **{head: override(old, rest, text)})
+    if rest or is_dataclass(old):
+        inner = f", one of {[f.name for f in fields(old)]}" if is_dataclass(old) else ""
+        raise ValueError(f"{path}={text}: {head} is a {type(old).__name__}; set one of its fields{inner}")
+    annotation = typing.get_type_hints(type(recipe))[head]
+    new = _read(text)
+    if isinstance(old, str) or typing.get_origin(annotation) is Literal:
+        new = text
+    check_type(path, new, annotation)
+    return replace(recipe, **{head: float(new) if annotation in (float, float | None) and new is not None else new})
+
+
+def _read(text: str) -> Any:
+    """A Python literal, with tuples for lists; or the text itself where it is none."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+    return tuple(value) if isinstance(value, list) else value
+
+
+def quick(recipe: Recipe) -> Recipe:
+    """The same path in about a minute: two short epochs of small batches."""
+    data = replace(recipe.data, batch=min(recipe.data.batch, 32))
+    return replace(recipe, data=data, epochs=min(recipe.epochs, 2), epoch_steps=10, checkpoint_steps=5)
+
+
+def flatten(recipe: Any, prefix: str = "") -> dict[str, Any]:
+    """Every value under its dotted name: {"data.batch": 128, ...}."""
+    flat: dict[str, Any] = {}
+    for key, value in (recipe if isinstance(recipe, dict) else vars(recipe)).items():
+        nested = is_dataclass(value) or isinstance(value, dict)
+        flat.update(flatten(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value})
+    return flat
+
+
+def to_json(recipe: Recipe) -> str:
+    """The recipe as text that `from_json` reads back equal."""
+    return json.dumps(asdict(recipe), indent=1)
+
+
+def from_json(text: str) -> Recipe:
+    """The recipe that `to_json` wrote. Raises ValueError where it isn't one."""
+    recipe = TypeAdapter(Recipe).validate_json(text)
+    settings = {key: tuple(value) if isinstance(value, list) else value for key, value in recipe.settings.items()}
+    return replace(recipe, settings=settings)  # JSON has no tuples, and settings no types to tell them by

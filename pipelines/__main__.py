@@ -1,0 +1,178 @@
+"""The command line: `python -m pipelines COMMAND`."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import click
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported, by a command
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
+class Kind(click.Group):
+    """A group whose commands end a mistake in one line on standard error, without a traceback."""
+
+    def invoke(self, context):
+        """Runs a command; 1 is the exit code of a mistake, 130 that of a stop that was asked for."""
+        try:
+            return super().invoke(context)
+        except (ValueError, TypeError, OSError) as error:
+            if context.params.get("debug"):
+                raise
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=Kind)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug):
+    """Train, evaluate, register, export and serve vision models."""
+    logging.basicConfig(level=logging.INFO if debug else logging.WARNING, format="%(message)s", stream=sys.stderr)
+
+
+@main.command("list")
+@click.argument("pattern", default="*")
+def list_(pattern):
+    """Names of the models that match a pattern, and all recipes."""
+    import cvapps
+    from pipelines import recipe as recipes
+
+    click.echo("models:  " + "  ".join(cvapps.list_models(pattern)))
+    click.echo("recipes: " + "  ".join(recipes.names()))
+
+
+def recipe_options(command):
+    """RECIPE, --set and --quick, and the recipe that they make."""
+    command = click.option("--quick", is_flag=True, help="The same path in about a minute.")(command)
+    command = click.option("--set", "changes", multiple=True, metavar="FIELD=VALUE", help="Change one field.")(command)
+    return click.argument("recipe")(command)
+
+
+def changed_recipe(name, changes, quick):
+    """The recipe by name with the command line's changes; --set wins over --quick."""
+    from pipelines import recipe as recipes
+
+    recipe = recipes.load(name)
+    recipe = recipes.quick(recipe) if quick else recipe
+    for change in changes:
+        path, equals, text = change.partition("=")
+        if not equals:
+            raise ValueError(f"--set takes FIELD=VALUE, not {change!r}")
+        recipe = recipes.override(recipe, path, text)
+    return recipe
+
+
+@main.command()
+@recipe_options
+def show(recipe, changes, quick):
+    """The recipe as it will run."""
+    from pipelines import recipe as recipes
+
+    for name, value in recipes.flatten(changed_recipe(recipe, changes, quick)).items():
+        click.echo(f"{name} = {value!r}")
+
+
+@main.command()
+@recipe_options
+def train(recipe, changes, quick):
+    """Train RECIPE, or go on where it stopped."""
+    chosen = changed_recipe(recipe, changes, quick)
+    from pipelines.train import Interrupted
+    from pipelines.train import train as run
+
+    try:
+        folder = run(recipe, chosen)
+    except Interrupted as stopped:
+        click.echo(f"{stopped}; the same command goes on from there", err=True)
+        sys.exit(130)
+    click.echo(f"finished: {folder.path}; register it: python -m pipelines register {recipe}")
+
+
+@main.command()
+@click.argument("recipe")
+def evaluate(recipe):
+    """Measure the newest finished run of RECIPE on its held-out pictures."""
+    from pipelines.evaluate import evaluate as measure
+    from pipelines.runs import latest_finished
+
+    for name, value in measure(latest_finished(recipe)).items():
+        click.echo(f"{name} {value:.4f}")
+
+
+@main.command()
+@click.argument("recipe")
+@click.option("--alias", default="champion", show_default=True, help="The registry's name for this version.")
+def register(recipe, alias):
+    """Enter the newest finished run of RECIPE into the registry."""
+    from pipelines.register import register as enter
+
+    version = enter(recipe, alias)
+    click.echo(f"models:/{recipe}@{alias} is version {version}")
+
+
+@main.command()
+@click.argument("uri")
+@click.option("--base", type=click.Path(path_type=Path), help="Where served versions lie.  [default: var/serving]")
+def export(uri, base):
+    """Write a registered model, like models:/NAME@champion, where the server finds it."""
+    from pipelines.export import export as write
+    from pipelines.home import home
+
+    click.echo(write(uri, base or home("serving")))
+
+
+@main.command()
+@click.option("--base", type=click.Path(path_type=Path), help="Where served versions lie.  [default: var/serving]")
+@click.option("--rest-port", default=8501, show_default=True)
+@click.option("--grpc-port", default=8500, show_default=True)
+def serve(base, rest_port, grpc_port):
+    """Serve every exported model on loopback: a development server with TensorFlow Serving's interface."""
+    from pipelines.home import home
+    from pipelines.serving.server import serve as run
+
+    run(base or home("serving"), rest_port=rest_port, grpc_port=grpc_port)
+
+
+@main.command()
+@click.argument("model")
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--endpoint", default="http://127.0.0.1:8501", show_default=True, help="http:// or grpc:// address.")
+def predict(model, images, endpoint):
+    """Ask the endpoint what MODEL sees on IMAGES."""
+    from pipelines.predict import predict as ask
+
+    sys.exit(ask(endpoint, model, images))
+
+
+@main.group()
+def data():
+    """Look at data sets."""
+
+
+@data.command("show")
+@recipe_options
+def show_data(recipe, changes, quick):
+    """Statistics and a contact sheet of a batch of RECIPE's data."""
+    from pipelines.data.report import show
+    from pipelines.home import home
+
+    chosen = changed_recipe(recipe, changes, quick)
+    show(chosen, home("data", recipe))
+
+
+@main.group()
+def track():
+    """The tracking server."""
+
+
+@track.command()
+def sync():
+    """Send what could not be sent while the server was away."""
+    from pipelines import tracking
+
+    click.echo(tracking.sync())
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m pipelines")

@@ -1,0 +1,173 @@
+"""A recipe to a trained, tracked, packaged model; resumed by itself where an earlier try stopped."""
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm.auto import tqdm
+
+import cvapps
+from pipelines import checkpoint, export, pictures, tracking
+from pipelines import recipe as recipes
+from pipelines.callbacks import Diverged, Every, Pace, RestoreMetrics, StopOnNaN, StopWhenAsked
+from pipelines.data.classification import ClassificationData, open_data
+from pipelines.evaluate import predict_all, track_mistakes
+from pipelines.recipe import Recipe
+from pipelines.runs import RunFolder, open_run_folder
+from pipelines.trainer import Trainer, build_trainer
+
+log = logging.getLogger(__name__)
+
+
+class Interrupted(Exception):
+    """The run was asked to stop; the same command goes on from its checkpoint."""
+
+
+def train(name: str, recipe: Recipe) -> RunFolder:
+    """Trains `recipe` under the run name `name` and returns the finished run's folder.
+
+    The final weights are the last ones (their moving average with `ema`), never the best by validation: the figure that
+    is reported is then that of a held-out set. Raises Interrupted after Ctrl-C or SIGTERM (the checkpoint is written),
+    Diverged where the loss became NaN (the batch is saved beside the checkpoint), ValueError for settings, data and
+    model that don't fit each other.
+    """
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(recipe.seed)
+    with open_run_folder(name, recipe) as folder:
+        data = open_data(recipe)
+        epoch_steps = min(recipe.epoch_steps or data.steps_per_epoch, data.steps_per_epoch)
+        trainer = build_trainer(recipe, len(data.class_names), epoch_steps)
+        params = {"recipe": name, **recipes.flatten(recipe)}
+        tags = {**tracking.environment_tags(), "data.fingerprint": data.fingerprint}
+        run = tracking.open_run(name, params, tags, name, folder.tracked)
+        status = "FAILED"
+        try:
+            training = Training(name, recipe, data, epoch_steps, trainer, folder, run)
+            training.show_beginning()
+            training.fit()
+            training.keep_result()
+            status = "FINISHED"
+        except Interrupted:
+            status = "KILLED"
+            raise
+        finally:
+            run.finish(status)
+        return folder
+
+
+@dataclass
+class Training:
+    """One run on its way: where it is, and where it writes."""
+
+    name: str
+    recipe: Recipe
+    data: ClassificationData
+    epoch_steps: int
+    trainer: Trainer
+    folder: RunFolder
+    run: tracking.Run
+    history: list[dict[str, float]] = field(default_factory=list)  # the finished epochs' metrics
+    stop: StopWhenAsked = field(default_factory=StopWhenAsked)
+
+    def show_beginning(self) -> None:
+        """Tracks what is known before the first step: the network and a batch as it sees it."""
+        self.run.text(cvapps.analysis.profile(self.trainer.model).to_markdown(), "profile.md")
+        self.run.picture(pictures.architecture_diagram(self.trainer.model), "architecture.png")
+        images, labels = next(iter(self.data.training_batches(0)))
+        self.run.picture(pictures.batch_sheet(images.numpy(), labels.numpy(), self.data.class_names), "batch.png")
+
+    def fit(self) -> None:
+        """Runs the epochs that are left."""
+        epoch, first = 0, 0
+        if self.folder.checkpoint.exists():
+            at = checkpoint.restore(self.folder.checkpoint, self.trainer.state)
+            epoch, first, self.history = at["epoch"], at["step"], at["history"]
+            log.warning("resuming %s in epoch %d after step %d", self.folder.path, epoch + 1, first)
+        epochs = self.recipe.epochs
+        total, done = epochs * self.epoch_steps, epoch * self.epoch_steps + first
+        with self.stop.listening(), tqdm(total=total, initial=done, unit="step", disable=None) as bar:
+            while epoch < epochs:
+                bar.set_description(f"epoch {epoch + 1}/{epochs}")
+                self.fit_epoch(epoch, first, bar)
+                epoch, first = epoch + 1, 0
+                figures = "  ".join(f"{name} {value:.4f}" for name, value in self.history[-1].items())
+                tqdm.write(f"epoch {epoch}/{epochs}  {figures}")
+                self.run.metrics(self.history[-1], epoch * self.epoch_steps)
+                self.save(epoch, 0)
+                if self.stop.asked:
+                    raise Interrupted(f"stopped after epoch {epoch} of {epochs}")
+
+    def fit_epoch(self, epoch: int, first: int, bar: tqdm) -> None:
+        """Trains one epoch from its step `first` on, and validates."""
+        callbacks = [
+            StopOnNaN(),
+            *([self.trainer.average] if self.trainer.average else []),
+            Every(self.recipe.checkpoint_steps, first, lambda step: self.save(epoch, step)),
+            Pace(bar, self.recipe.data.batch, max(1, self.epoch_steps // 50), self.track_step),
+            self.stop,
+        ]
+        if first:  # Keras resets the metrics when an epoch begins
+            callbacks.append(RestoreMetrics(lambda: checkpoint.restore(self.folder.checkpoint, self.trainer.state)))
+        batches = self.data.training_batches(epoch, skip=first).take(self.epoch_steps - first)
+        model = self.trainer.model
+        try:
+            trained = model.fit(
+                batches, initial_epoch=epoch, epochs=epoch + 1, verbose=0, shuffle=False, callbacks=callbacks
+            )
+        except Diverged as error:
+            batch = self.save_batch(epoch, first + error.step)
+            raise ValueError(
+                f"{error} after step {first + error.step + 1} of epoch {epoch + 1}; that step's batch is in {batch}, "
+                f"the weights before it in {self.folder.checkpoint}: lower optimizer.learning_rate or set "
+                f"optimizer.clip_norm"
+            ) from error
+        if self.stop.asked and first + self.stop.steps_done < self.epoch_steps:
+            self.save(epoch, first + self.stop.steps_done)
+            raise Interrupted(f"stopped in epoch {epoch + 1} after step {first + self.stop.steps_done}")
+        with self.trainer.best_weights():
+            validation = self.data.validation_batches().take(self.recipe.epoch_steps or -1)
+            validated = model.evaluate(validation, verbose=0, return_dict=True)
+        figures = {name: values[-1] for name, values in trained.history.items()}
+        figures |= {f"val_{name}": value for name, value in validated.items()}
+        self.history.append({name: float(value) for name, value in figures.items()})
+
+    def save(self, epoch: int, step: int) -> None:
+        """Keeps the whole state: the next step is `step` of `epoch`, both counted from 0."""
+        at: dict[str, Any] = {"epoch": epoch, "step": step, "history": self.history}
+        checkpoint.save(self.folder.checkpoint, self.trainer.state, at)
+
+    def track_step(self, metrics: dict[str, float]) -> None:
+        """Sends one step's figures under the number of updates that the weights have had."""
+        self.run.metrics(metrics, int(self.trainer.model.optimizer.iterations))
+
+    def save_batch(self, epoch: int, step: int):
+        """Writes the batch that the given step was trained on: order is a function of (seed, epoch), so it is at hand."""
+        images, labels = next(iter(self.data.training_batches(epoch, skip=step)))
+        path = self.folder.path / "diverged_batch.npz"
+        np.savez_compressed(path, images=images.numpy(), labels=labels.numpy(), epoch=epoch, step=step)
+        return path
+
+    def keep_result(self) -> None:
+        """Tracks pictures of the whole run, and packs the model for the registry."""
+        curves = {name: [epoch[name] for epoch in self.history] for name in self.history[-1]}
+        self.run.picture(pictures.training_curves(curves), "curves.png")
+        with self.trainer.best_weights():
+            model = self.trainer.model
+            labels, probabilities = predict_all(model, self.data, self.recipe.epoch_steps)
+            track_mistakes(self.run, self.data, labels, probabilities)
+            model.save(self.folder.model, include_optimizer=False)
+            sample, _ = next(iter(self.data.validation_batches()))
+            export.package(
+                model,
+                self.folder.package,
+                class_names=self.data.class_names,
+                size=self.recipe.data.size,
+                eval_crop=self.recipe.data.eval_crop,
+                name=self.name,
+                metadata={"recipe": recipes.flatten(self.recipe), "data": self.data.fingerprint},
+                sample=sample.numpy()[:8],
+            )
+        self.folder.finish({**self.history[-1], "run_id": self.run.run_id})
