@@ -18,8 +18,8 @@ def publishing(final: Path) -> Iterator[Path]:
     """Gives an empty folder beside `final`; what the block wrote there is `final` once the block has ended.
 
     The content is on the disk before the name is. Where `final` exists already, equal content is left as it is and
-    anything else raises FileExistsError. Whatever goes wrong, `final` is untouched and the temporary folder removed; what
-    a killed process left is removed by the next one. A full disk raises OSError (ENOSPC) with the name of `final`.
+    anything else raises FileExistsError. Whatever goes wrong, `final` is untouched and the temporary folder removed;
+    what a killed process left is removed by the next one. A full disk raises OSError (ENOSPC) with the name of `final`.
     """
     final = Path(final)
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -33,13 +33,18 @@ def publishing(final: Path) -> Iterator[Path]:
         yield temporary
         _flush(temporary)
         _rename(temporary, final)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise OSError(errno.ENOSPC, f"the disk is full; {final} was not written, nothing was left behind") from error
+    except Exception as error:
+        if _disk_full(error):
+            raise OSError(errno.ENOSPC, f"the disk is full; nothing was left of {final}") from error
         raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         os.close(owner)
+
+
+def _disk_full(error: Exception) -> bool:
+    """TensorFlow, HDF5 and shutil each have a class of their own for it, with the system's words in the message."""
+    return getattr(error, "errno", None) == errno.ENOSPC or os.strerror(errno.ENOSPC) in str(error)
 
 
 def _rename(temporary: Path, final: Path) -> None:

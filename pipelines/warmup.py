@@ -1,4 +1,4 @@
-"""Requests that travel with a SavedModel: TensorFlow Serving runs them before the first client's, we run them as a check.
+"""Requests that travel with a SavedModel: TensorFlow Serving warms up with them, here they are a check as well.
 
 TensorFlow Serving reads assets.extra/tf_serving_warmup_requests, a TFRecord of PredictionLog, and passes over the
 responses in it. Ours hold what the Keras model answered, so whoever loads the folder can compare.
@@ -15,7 +15,10 @@ ELSEWHERE = 0.02  # between two probabilities: another device sums in another or
 
 
 def write_warmup(folder: Path, name: str, picture: np.ndarray, probabilities: np.ndarray) -> None:
-    """One request for each signature, so that none is slow at first: a uint8 picture (H, W, 3) and the right answer (C,)."""
+    """One request for each signature, so that none is slow at first.
+
+    `picture` is uint8 (H, W, 3), `probabilities` (1, C) what the model says to it.
+    """
     encoded = tf.io.encode_png(picture).numpy()
     inputs = dict(
         serving_default=("image_bytes", [encoded]),
@@ -29,7 +32,7 @@ def write_warmup(folder: Path, name: str, picture: np.ndarray, probabilities: np
             predict.request.model_spec.name = name
             predict.request.model_spec.signature_name = signature
             predict.request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
-            predict.response.outputs["probabilities"].CopyFrom(tf.make_tensor_proto(probabilities[None]))
+            predict.response.outputs["probabilities"].CopyFrom(tf.make_tensor_proto(probabilities))
             file.write(log.SerializeToString(deterministic=True))
         log = PredictionLog()
         request = log.classify_log.request
@@ -38,7 +41,7 @@ def write_warmup(folder: Path, name: str, picture: np.ndarray, probabilities: np
         example = request.input.example_list.examples.add()
         example.features.feature["image_bytes"].bytes_list.value.append(encoded)
         answer = log.classify_log.response.result.classifications.add()
-        for score in probabilities:
+        for score in probabilities[0]:
             answer.classes.add(score=score)
         file.write(log.SerializeToString(deterministic=True))
 
@@ -76,7 +79,7 @@ def _read(log: PredictionLog) -> tuple[str, dict[str, np.ndarray], str, np.ndarr
     if log.WhichOneof("log_type") == "predict_log":
         request, response = log.predict_log.request, log.predict_log.response
         inputs = {key: tf.make_ndarray(value) for key, value in request.inputs.items()}
-        (output, expected), = response.outputs.items()
+        ((output, expected),) = response.outputs.items()
         return request.model_spec.signature_name, inputs, output, tf.make_ndarray(expected)
     request, response = log.classify_log.request, log.classify_log.response
     examples = np.array([e.SerializeToString() for e in request.input.example_list.examples], object)

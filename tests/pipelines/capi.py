@@ -39,12 +39,31 @@ FUNCTIONS = dict(
     TF_NewBuffer=(POINTER(Buffer),),
     TF_NewSessionOptions=(c_void_p,),
     TF_LoadSessionFromSavedModel=(
-        c_void_p, c_void_p, c_void_p, c_char_p, POINTER(c_char_p), c_int, c_void_p, POINTER(Buffer), c_void_p,
+        c_void_p,
+        c_void_p,
+        c_void_p,
+        c_char_p,
+        POINTER(c_char_p),
+        c_int,
+        c_void_p,
+        POINTER(Buffer),
+        c_void_p,
     ),
     TF_GraphOperationByName=(c_void_p, c_void_p, c_char_p),
     TF_SessionRun=(
-        None, c_void_p, c_void_p, POINTER(Output), POINTER(c_void_p), c_int, POINTER(Output), POINTER(c_void_p), c_int,
-        c_void_p, c_int, c_void_p, c_void_p,
+        None,
+        c_void_p,
+        c_void_p,
+        POINTER(Output),
+        POINTER(c_void_p),
+        c_int,
+        POINTER(Output),
+        POINTER(c_void_p),
+        c_int,
+        c_void_p,
+        c_int,
+        c_void_p,
+        c_void_p,
     ),
     TF_DeleteSession=(None, c_void_p, c_void_p),
     TF_AllocateTensor=(c_void_p, c_int, POINTER(c_int64), c_int, c_size_t),
@@ -105,7 +124,13 @@ class Bundle:
     def __init__(self, folder: Path):
         self._status, self._graph, description = C.TF_NewStatus(), C.TF_NewGraph(), C.TF_NewBuffer()
         self._session = C.TF_LoadSessionFromSavedModel(
-            C.TF_NewSessionOptions(), None, str(folder).encode(), (c_char_p * 1)(b"serve"), 1, self._graph, description,
+            C.TF_NewSessionOptions(),
+            None,
+            str(folder).encode(),
+            (c_char_p * 1)(b"serve"),
+            1,
+            self._graph,
+            description,
             self._status,
         )
         self._check()
@@ -128,8 +153,18 @@ class Bundle:
         sources = [self._output(form.inputs[key].name) for key in inputs]
         targets = [self._output(output.name) for output in form.outputs.values()]
         C.TF_SessionRun(
-            self._session, None, (Output * len(fed))(*sources), (c_void_p * len(fed))(*fed), len(fed),
-            (Output * len(targets))(*targets), fetched, len(targets), None, 0, None, self._status,
+            self._session,
+            None,
+            (Output * len(fed))(*sources),
+            (c_void_p * len(fed))(*fed),
+            len(fed),
+            (Output * len(targets))(*targets),
+            fetched,
+            len(targets),
+            None,
+            0,
+            None,
+            self._status,
         )
         for tensor in fed:
             C.TF_DeleteTensor(tensor)
