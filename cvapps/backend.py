@@ -1,21 +1,66 @@
 """The one file that knows the backends: fused kernels, and derivatives by hand."""
 
 import keras
-from keras import ops
+
+KERNEL_TYPES = ("float16", "bfloat16", "float32")
+
+
+def _tensorflow(x, gamma):
+    """TensorFlow, where its batch-norm kernel takes pictures of x's type with weights of gamma's; or None."""
+    types = keras.backend.standardize_dtype(x.dtype), keras.backend.standardize_dtype(gamma.dtype)
+    if keras.backend.backend() != "tensorflow" or len(x.shape) != 4 or types[0] not in KERNEL_TYPES:
+        return None
+    if types[1] != "float32":
+        return None
+    import tensorflow as tf
+
+    return tf
 
 
 def fused_batch_norm(x, gamma, beta, epsilon):
     """Normalizes by the batch's own statistics in one kernel: (N, H, W, C) -> (N, H, W, C), (C,), (C,).
 
-    Returns the output in the input's type, and the batch's mean and biased variance in float32. Keras' own graph for
-    this casts to float32 and runs a dozen elementwise kernels on TensorFlow. Returns None where the backend has none.
+    Returns the output in the input's type, and the batch's mean and biased variance in float32, through which no
+    gradient flows. Returns None where the backend has no such kernel for these types. Keras' own graph for this casts
+    to float32 and runs a dozen elementwise kernels on TensorFlow.
     """
-    if keras.backend.backend() != "tensorflow":
+    tf = _tensorflow(x, gamma)
+    if tf is None:
         return None
-    import tensorflow as tf
-
     y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=x, scale=gamma, offset=beta, mean=[], variance=[], epsilon=epsilon, is_training=True
     )
-    count = ops.cast(ops.prod(ops.shape(x)[:-1]), "float32")
-    return y, mean, variance * (count - 1) / count  # the kernel's variance is Bessel-corrected, Keras' is not
+    count = tf.cast(tf.reduce_prod(tf.shape(x)[:-1]), tf.float32)
+    # the kernel's variance is Bessel-corrected, Keras' is not; of a single value it may be anything, and must be 0
+    return y, mean, tf.math.multiply_no_nan(variance, (count - 1) / count)
+
+
+def fused_batch_norm_inference(x, gamma, beta, mean, variance, epsilon):
+    """Normalizes by given statistics in one kernel: (N, H, W, C) -> (N, H, W, C) in the input's type.
+
+    Returns None where the backend has no such kernel for these types. The derivative is written out because the
+    kernel's own has no deterministic form on GPUs.
+    """
+    tf = _tensorflow(x, gamma)
+    if tf is None:
+        return None
+
+    @tf.custom_gradient
+    def normalize(x, gamma, beta, mean, variance):
+        y, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=x, scale=gamma, offset=beta, mean=mean, variance=variance, epsilon=epsilon, is_training=False
+        )
+
+        def derivative(dy):
+            inverse = tf.math.rsqrt(variance + epsilon)
+            dy = tf.cast(dy, tf.float32)
+            centred = (tf.cast(x, tf.float32) - mean) * inverse
+            dbeta = tf.reduce_sum(dy, axis=(0, 1, 2))
+            dgamma = tf.reduce_sum(dy * centred, axis=(0, 1, 2))
+            dmean = -gamma * inverse * dbeta
+            dvariance = -0.5 * gamma * inverse**2 * dgamma
+            return tf.cast(dy * (gamma * inverse), x.dtype), dgamma, dbeta, dmean, dvariance
+
+        return y, derivative
+
+    return normalize(x, *map(tf.convert_to_tensor, (gamma, beta, mean, variance)))
