@@ -1,0 +1,67 @@
+"""From a trained model to the folder that is registered, and from the registry to the folder that is served."""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from pipelines import tracking
+from pipelines.publish import publishing
+from pipelines.saved_model import stamp, write_saved_model
+from pipelines.warmup import replay
+
+
+def package(
+    model: keras.Model,
+    folder: Path,
+    *,
+    class_names: tuple[str, ...],
+    size: tuple[int, int],
+    eval_crop: float,
+    name: str,
+    metadata: dict[str, Any],
+    sample: np.ndarray,
+) -> Path:
+    """Writes the folder that gets registered: an MLflow model with the SavedModel in `serving/`, and labels.json.
+
+    Replaces an older package. The arguments, and what is raised, are `write_saved_model`'s; no version is in it,
+    because the registry gives that number later.
+    """
+    folder = Path(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    with publishing(folder) as temporary:
+        tracking.write_mlflow_model(model, temporary, np.clip(np.rint(sample), 0, 255).astype(np.uint8))
+        (temporary / "labels.json").write_text(json.dumps(list(class_names), indent=1, ensure_ascii=False) + "\n")
+        write_saved_model(
+            model,
+            temporary / "serving",
+            class_names=class_names,
+            size=size,
+            eval_crop=eval_crop,
+            name=name,
+            metadata=metadata,
+            sample=sample,
+        )
+    return folder
+
+
+def export(uri: str, base: Path) -> Path:
+    """A registered model, `models:/NAME@ALIAS` or `models:/NAME/VERSION`, to `base`/NAME/VERSION, ready to be served.
+
+    The copy is loaded and asked its warm-up requests before it gets its name; it holds nothing but what the registry
+    has, so exporting twice gives the same folder. Raises ValueError for a URI that the registry doesn't know and for a
+    model that fails its requests, FileExistsError where another model has that number, OSError (ENOSPC) for a full
+    disk, ConnectionError where MLflow can't be reached.
+    """
+    with tempfile.TemporaryDirectory(prefix="cvapps-") as scratch:
+        registered, name, version = tracking.fetch_model(uri, Path(scratch, "model"))
+        served = Path(base) / name / str(version)
+        with publishing(served) as temporary:
+            shutil.copytree(registered / "serving", temporary, dirs_exist_ok=True)
+            stamp(temporary, name, version)
+            replay(temporary)
+    return served

@@ -1,0 +1,120 @@
+"""A classifier as TensorFlow Serving wants it: one folder that its C++ loader runs, with each weight in it once.
+
+What Keras' own writers give holds each weight twice, and tf.saved_model.save of a module that holds a Keras model gives
+what the C++ loader refuses. Here the model is only in the closure of one function that every signature calls, and no
+Keras object is tracked. The weights are constants of that function up to FREEZE_BELOW, and batch normalization is
+folded into the convolutions where the sample then gives the same probabilities; `benchmarks/serving_graph.py` measures
+what both are worth.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+from cvapps.analysis.surgery import fold_batch_norm
+from pipelines.data.decode import fit
+from pipelines.publish import publishing
+from pipelines.serving_graph import classifier, max_batch, signatures
+from pipelines.warmup import replay, write_warmup
+
+FREEZE_BELOW = 256 * 2**20  # bytes of weights; loading constants takes ten times that for a moment, variables twice
+SAME = dict(rtol=1e-5, atol=1e-6)  # two probabilities that stand for the same answer
+DESCRIPTION = Path("assets.extra", "cvapps.json")  # TensorFlow Serving leaves this folder alone
+CLASSIFY = "tensorflow/serving/classify"
+
+
+def write_saved_model(
+    model: keras.Model,
+    folder: Path,
+    *,
+    class_names: tuple[str, ...],
+    size: tuple[int, int],
+    eval_crop: float,
+    name: str,
+    metadata: dict[str, Any],
+    version: int | None = None,
+    sample: np.ndarray | None = None,
+) -> Path:
+    """Writes `folder`, whole or not at all, and gives it back.
+
+    `size` (height, width) and `eval_crop` are the recipe's validation transform; `sample` is pictures after it, (N,
+    height, width, 3) in [0, 255], or noise where there are none. `metadata`, anything JSON can hold, goes into
+    assets.extra/cvapps.json beside labels, preprocessing, name and version. The version is known after registration
+    only: `stamp` puts it in. Raises ValueError for a model, names and a size that do not belong together,
+    FileExistsError for a folder with another content, OSError (ENOSPC) for a full disk.
+    """
+    _check(model, class_names, size)
+    if sample is None:
+        sample = np.random.default_rng(0).integers(0, 256, (8, *size, 3), np.uint8)
+    served = _fastest(model, sample)
+    frozen = sum(v.value.dtype.size * np.prod(v.shape) for v in served.weights) < FREEZE_BELOW
+    classify = classifier(served, size, class_names, frozen)
+    module = tf.Module()  # of TensorFlow's own variables: with Keras' objects in it the C++ loader finds none of them
+    module.weights = classify.get_concrete_function().graph.variables
+    choices = dict(weights="constants" if frozen else "variables", batch_norm="kept" if served is model else "folded")
+    preprocessing = dict(size=list(size), eval_crop=eval_crop, max_batch=max_batch(size))
+    picture = np.clip(np.rint(sample[0]), 0, 255).astype(np.uint8)
+    with publishing(folder) as temporary:
+        tf.saved_model.save(module, str(temporary), signatures(classify, size, eval_crop, class_names))
+        (temporary / DESCRIPTION).parent.mkdir()
+        _write_description(temporary, {**metadata, "labels": list(class_names), **preprocessing, **choices})
+        stamp(temporary, name, version)
+        write_warmup(temporary, name, picture, probabilities(model, fit(tf.constant(picture), size, eval_crop)[None]))
+        replay(temporary)
+    return Path(folder)
+
+
+def probabilities(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """What the endpoint must answer: pictures (N, h, w, 3) of the network's own size -> float32 (N, C)."""
+    return tf.nn.softmax(model(images, training=False)).numpy()
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """What lies beside the graph: name, version, labels, size, eval_crop, max_batch, weights, batch_norm; metadata."""
+    return json.loads((Path(folder) / DESCRIPTION).read_text())
+
+
+def stamp(folder: Path, name: str, version: int | None) -> None:
+    """Notes name and version in the description and as the graph's `meta_graph_version`, and Classify's method name.
+
+    tf.saved_model.save can set neither; both are fields of saved_model.pb beside the graph.
+    """
+    _write_description(folder, {**describe(folder), "name": name, "version": version})
+    file = folder / "saved_model.pb"
+    saved = SavedModel.FromString(file.read_bytes())
+    for graph in saved.meta_graphs:
+        graph.meta_info_def.meta_graph_version = f"{name}/{'unregistered' if version is None else version}"
+        graph.signature_def["classify"].method_name = CLASSIFY
+    file.write_bytes(saved.SerializeToString(deterministic=True))  # so that exporting twice gives the same bytes
+    (folder / "fingerprint.pb").unlink(missing_ok=True)  # a checksum of what was there before; nothing needs it
+
+
+def _write_description(folder: Path, description: dict[str, Any]) -> None:
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n")
+
+
+def _check(model: keras.Model, class_names: tuple[str, ...], size: tuple[int, int]) -> None:
+    """Raises ValueError where the parts of an endpoint do not belong together."""
+    wanted = (None, len(class_names))
+    if model.output_shape != wanted:
+        raise ValueError(f"{model.name} gives {model.output_shape}; {len(class_names)} class names need {wanted}")
+    picture, takes = (*size, 3), model.input_shape[1:]
+    if len(takes) != 3 or any(t not in (None, p) for t, p in zip(takes, picture, strict=True)):
+        raise ValueError(f"{model.name} takes pictures of {takes}; the recipe would give it {picture}")
+
+
+def _fastest(model: keras.Model, sample: np.ndarray) -> keras.Model:
+    """The model with its batch normalization folded away, or the model itself where that changes the answers.
+
+    Under half precision a folded network rounds elsewhere, which shows in the second digit: it stays as trained.
+    """
+    if any(layer.compute_dtype != "float32" for layer in model.layers):
+        return model
+    folded = fold_batch_norm(model)
+    equal = np.allclose(probabilities(folded, sample), probabilities(model, sample), **SAME)
+    return folded if equal else model

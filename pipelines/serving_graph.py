@@ -1,0 +1,123 @@
+"""The graph that is served: pictures in several forms, one validation transform, one network, named answers.
+
+`serving_default` takes `image_bytes`, string [N] of JPEG, PNG, GIF or BMP; `pixels` float32 and `pixels_uint8` uint8
+[N, H, W, 3] of any size. Each gives `labels` string [N], `probabilities` float32 [N, C] and the best k = min(5, C) as
+`top_labels` string, `top_probabilities` float32 and `top_classes` int32 [N, k]. `classify` is TensorFlow Serving's own
+form: `inputs`, string [N] of serialized tf.Example with the feature `image_bytes`, to `classes` string and `scores`
+float32 [N, C], in the order of the classes. An empty batch gives empty answers.
+
+Refused with InvalidArgument: more pictures at once than MAX_BATCH_PIXELS allows, pictures without a pixel, and what
+`decode_image` refuses. One such picture fails its whole batch, as any error in TensorFlow Serving does.
+"""
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from pipelines.data.decode import MAGIC, decode_image, fit
+
+TOP = 5
+MAX_BATCH_PIXELS = 1 << 24  # as the network sees them: 334 pictures of 224 x 224, 16,384 of 32 x 32
+DECODED_AT_ONCE = 4  # pictures; each may take what decode.MAX_PIXELS allows
+
+Outputs = dict[str, tf.Tensor]
+
+
+def max_batch(size: tuple[int, int]) -> int:
+    """How many pictures of height and width `size` the network takes at once; more would be a way to exhaust memory."""
+    return max(1, MAX_BATCH_PIXELS // (size[0] * size[1]))
+
+
+def classifier(
+    model: keras.Model, size: tuple[int, int], class_names: tuple[str, ...], frozen: bool
+) -> Callable[[tf.Tensor], Outputs]:
+    """One tf.function that holds the network, float32 [N, h, w, 3] -> named answers.
+
+    Its weights are constants where `frozen`, else the model's variables.
+    """
+    logits = _frozen(model) if frozen else lambda images: model(images, training=False)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *size, 3), tf.float32)], autograph=False)
+    def classify(images: tf.Tensor) -> Outputs:
+        count = tf.shape(images)[0]
+        # fused kernels refuse an empty batch, so it is computed as a batch of one and cut
+        images = tf.pad(images, [[0, tf.maximum(1 - count, 0)], [0, 0], [0, 0], [0, 0]])
+        scores = tf.nn.softmax(logits(images))[:count]
+        best, classes = tf.math.top_k(scores, min(TOP, len(class_names)))
+        labels = tf.gather(tf.constant(class_names), classes)
+        return dict(
+            labels=labels[:, 0], probabilities=scores, top_labels=labels, top_probabilities=best, top_classes=classes
+        )
+
+    return classify
+
+
+def _frozen(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+    """The model as a function of pictures alone, its weights as they are now."""
+    state = model.trainable_variables, model.non_trainable_variables
+    weights = [[v.numpy() for v in part] for part in state]
+
+    def logits(images: tf.Tensor) -> tf.Tensor:
+        outputs, _ = model.stateless_call(*([tf.constant(w) for w in part] for part in weights), images, training=False)
+        return outputs
+
+    return logits
+
+
+def signatures(
+    classify: Callable[[tf.Tensor], Outputs], size: tuple[int, int], eval_crop: float, class_names: tuple[str, ...]
+) -> dict[str, Callable]:
+    """The four ways in by name, each a tf.function over the same `classify`."""
+    most = max_batch(size)
+
+    def prepare(picture: tf.Tensor) -> tf.Tensor:
+        """The validation transform: any [H, W, 3] -> float32 [h, w, 3]."""
+        if eval_crop != 1:
+            return fit(picture, size, eval_crop)
+        # resampling would give back the same numbers, a millisecond later at 224 x 224
+        same = tf.reduce_all(tf.shape(picture)[:2] == size)
+        return tf.cond(same, lambda: tf.cast(picture, tf.float32), lambda: fit(picture, size))
+
+    def each(transform: Callable, batch: tf.Tensor) -> tf.Tensor:
+        """`transform` on every element: [N, ...] -> float32 [N, h, w, 3]."""
+        count = tf.shape(batch)[0]
+        bounded = tf.debugging.Assert(count <= most, ["a batch of", count, f"pictures; at most {most} are taken"])
+        with tf.control_dependencies([bounded]):
+            batch = tf.identity(batch)
+        prepared = tf.TensorSpec((*size, 3), tf.float32)
+        return tf.map_fn(transform, batch, fn_output_signature=prepared, parallel_iterations=DECODED_AT_ONCE)
+
+    def from_pixels(batch: tf.Tensor) -> Outputs:
+        shape = tf.shape(batch)
+        filled = tf.debugging.Assert(tf.reduce_min(shape[1:3]) > 0, ["pictures without a pixel; shape:", shape], 4)
+        with tf.control_dependencies([filled]):
+            return classify(each(prepare, batch))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)  # two signatures share its graph
+    def from_bytes(encoded: tf.Tensor) -> Outputs:
+        known = tf.reduce_any([tf.strings.substr(encoded, 0, len(magic)) == magic for magic in MAGIC], axis=0)
+        unknown = ["not a JPEG, PNG, GIF or BMP picture; counted from 0, number", tf.where(~known)[:, 0]]
+        pictures = tf.debugging.Assert(tf.reduce_all(known), unknown, 10)
+        with tf.control_dependencies([pictures]):
+            return classify(each(lambda one: prepare(decode_image(one)), encoded))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+    def serving_default(image_bytes: tf.Tensor) -> Outputs:
+        return from_bytes(image_bytes)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)], autograph=False)
+    def pixels(pixels: tf.Tensor) -> Outputs:
+        return from_pixels(pixels)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)], autograph=False)
+    def pixels_uint8(pixels: tf.Tensor) -> Outputs:
+        return from_pixels(pixels)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+    def examples(inputs: tf.Tensor) -> Outputs:
+        parsed = tf.io.parse_example(inputs, {"image_bytes": tf.io.FixedLenFeature([], tf.string)})
+        scores = from_bytes(parsed["image_bytes"])["probabilities"]
+        return dict(classes=tf.tile([class_names], [tf.shape(scores)[0], 1]), scores=scores)
+
+    return dict(serving_default=serving_default, pixels=pixels, pixels_uint8=pixels_uint8, classify=examples)

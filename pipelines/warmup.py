@@ -1,0 +1,87 @@
+"""Requests that travel with a SavedModel: TensorFlow Serving warms up with them, here they are a check as well.
+
+TensorFlow Serving reads assets.extra/tf_serving_warmup_requests, a TFRecord of PredictionLog, and passes over the
+responses in it. Ours hold what the Keras model answered, so whoever loads the folder can compare.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
+REQUESTS = Path("assets.extra", "tf_serving_warmup_requests")
+ELSEWHERE = 0.02  # between two probabilities: another device sums in another order, half precision shows it most
+
+
+def write_warmup(folder: Path, name: str, picture: np.ndarray, probabilities: np.ndarray) -> None:
+    """One request for each signature, so that none is slow at first.
+
+    `picture` is uint8 (H, W, 3), `probabilities` (1, C) what the model says to it.
+    """
+    encoded = tf.io.encode_png(picture).numpy()
+    inputs = dict(
+        serving_default=("image_bytes", [encoded]),
+        pixels=("pixels", picture[None].astype(np.float32)),
+        pixels_uint8=("pixels", picture[None]),
+    )
+    with tf.io.TFRecordWriter(str(folder / REQUESTS)) as file:
+        for signature, (key, value) in inputs.items():
+            log = PredictionLog()
+            predict = log.predict_log
+            predict.request.model_spec.name = name
+            predict.request.model_spec.signature_name = signature
+            predict.request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+            predict.response.outputs["probabilities"].CopyFrom(tf.make_tensor_proto(probabilities))
+            file.write(log.SerializeToString(deterministic=True))
+        log = PredictionLog()
+        request = log.classify_log.request
+        request.model_spec.name = name
+        request.model_spec.signature_name = "classify"
+        example = request.input.example_list.examples.add()
+        example.features.feature["image_bytes"].bytes_list.value.append(encoded)
+        answer = log.classify_log.response.result.classifications.add()
+        for score in probabilities[0]:
+            answer.classes.add(score=score)
+        file.write(log.SerializeToString(deterministic=True))
+
+
+def replay(folder: Path) -> None:
+    """Loads the folder as a server does and sends it its own warm-up requests.
+
+    Raises ValueError, with the signature's name, where it cannot be loaded, a request fails, or an answer is not the
+    recorded one.
+    """
+    tf1 = tf.compat.v1
+    try:
+        records = [*tf.data.TFRecordDataset(str(folder / REQUESTS)).as_numpy_iterator()]
+    except tf.errors.OpError as error:
+        raise ValueError(f"{folder} has no readable warm-up requests: {error.message}") from error
+    with tf1.Session(graph=tf1.Graph(), config=tf1.ConfigProto(allow_soft_placement=True)) as session:
+        try:
+            signatures = tf1.saved_model.load(session, ["serve"], str(folder)).signature_def
+        except (tf.errors.OpError, OSError, RuntimeError) as error:
+            raise ValueError(f"{folder} is not a SavedModel that loads: {error}") from error
+        for record in records:
+            name, inputs, output, expected = _read(PredictionLog.FromString(record))
+            signature = signatures[name]
+            feed = {signature.inputs[key].name: value for key, value in inputs.items()}
+            try:
+                answer = session.run(signature.outputs[output].name, feed)
+            except tf.errors.OpError as error:
+                raise ValueError(f"the signature {name!r} of {folder} fails: {error.message}") from error
+            if answer.shape != expected.shape or not np.allclose(answer, expected, rtol=0, atol=ELSEWHERE):
+                raise ValueError(f"the signature {name!r} of {folder} answers {answer}, not the model's {expected}")
+
+
+def _read(log: PredictionLog) -> tuple[str, dict[str, np.ndarray], str, np.ndarray]:
+    """Signature, inputs by key, the output to compare and its recorded value."""
+    if log.WhichOneof("log_type") == "predict_log":
+        request, response = log.predict_log.request, log.predict_log.response
+        inputs = {key: tf.make_ndarray(value) for key, value in request.inputs.items()}
+        ((output, expected),) = response.outputs.items()
+        return request.model_spec.signature_name, inputs, output, tf.make_ndarray(expected)
+    request, response = log.classify_log.request, log.classify_log.response
+    examples = np.array([e.SerializeToString() for e in request.input.example_list.examples], object)
+    scores = [[c.score for c in row.classes] for row in response.result.classifications]
+    return request.model_spec.signature_name, {"inputs": examples}, "scores", np.array(scores, np.float32)
