@@ -70,7 +70,14 @@ def decode_and_crop(encoded: tf.Tensor, choose: Callable[[tf.Tensor], tf.Tensor]
 def resize(image: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     """Bilinear with antialiasing, the aspect ratio not kept: [H, W, 3] -> float32 [h, w, 3]."""
     height, width = _sides(image)
-    return _resample(image, tf.stack([size[0] / height, size[1] / width]), tf.zeros(2), size)
+    scale = tf.stack([size[0] / height, size[1] / width])
+    # where nothing shrinks the antialiasing filter is the bilinear one, which has a kernel three times as fast
+    resized = tf.cond(
+        tf.reduce_all(scale >= 1),
+        lambda: tf.image.resize(image, size),
+        lambda: _resample(image, scale, tf.zeros(2), size),
+    )
+    return tf.ensure_shape(resized, (*size, 3))
 
 
 def fit(image: tf.Tensor, size: tuple[int, int], eval_crop: float = 1.0) -> tf.Tensor:
