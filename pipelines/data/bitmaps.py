@@ -137,7 +137,7 @@ def decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
 
     def direct() -> tf.Tensor:
         channels = bits // 8
-        return tf.reshape(raw[:, : columns * channels], (rows, columns, channels))[..., 2::-1]
+        return tf.reshape(raw[:, : columns * channels], (rows, columns, channels))[..., :3]
 
     def indexed() -> tf.Tensor:
         shifts = tf.cast(tf.range(8 - bits, -1, -bits), tf.uint8)
@@ -145,8 +145,8 @@ def decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
         entry = tf.where(old, 3, 4)
         table = tf.strings.substr(encoded, 14 + tf.cast(size, tf.int32), 256 * entry)
         table = tf.io.decode_raw(table, tf.uint8, fixed_length=1024)[: 256 * entry]
-        table = tf.reshape(table, (256, entry))[:, 2::-1]
+        table = tf.reshape(table, (256, entry))[:, :3]
         return tf.gather(table, tf.cast(tf.reshape(numbers, (rows, -1))[:, :columns], tf.int32))
 
-    image = tf.cond(bits >= 24, direct, indexed)
-    return tf.ensure_shape(tf.cond(height < 0, lambda: image, lambda: image[::-1]), (None, None, 3))
+    image = tf.cond(bits >= 24, direct, indexed)  # blue, green, red, and as a rule the lowest row first
+    return tf.ensure_shape(tf.raw_ops.Reverse(tensor=image, dims=tf.stack([height > 0, False, True])), (None, None, 3))
