@@ -20,6 +20,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -56,6 +57,7 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 KEY_TAG = "cvapps.run_key"
 SAMPLE_SECONDS = 10.0  # between two samples of the machine's load
 REQUEST_SECONDS = 5.0  # how long a request of a training may take
+REGISTRY_SECONDS, REGISTRY_RETRIES = 120.0, 2  # of one that somebody waits for
 BATCH = 1000  # metrics in one request, MLflow's limit
 PARAMS_BATCH = 100  # and of parameters and tags
 HOPELESS = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "MALFORMED_REQUEST"}  # the same record would fail for ever
@@ -99,8 +101,11 @@ class Sender:
     def __init__(self, spool: Spool, destination: str):
         self._spool = spool
         self._destination = destination
-        self._client: MlflowClient | None = None
-        self.run_id: str | None = None
+        self.run_id: str = ""
+
+    @cached_property
+    def _client(self) -> MlflowClient:  # made when it is first used: to make one may fail
+        return MlflowClient(self._destination)
 
     def send_some(self) -> int:
         """Sends the next records and says how many; 0 at the journal's end.
@@ -110,12 +115,11 @@ class Sender:
         sent = self._spool.sent
         if sent.destination != self._destination:  # another server has nothing of this run yet
             sent = self._spool.mark(destination=self._destination, run_id=None, offset=0)
-        self.run_id = sent.run_id
+        self.run_id = sent.run_id or ""
         records, end = self._next(sent.offset)
         if end == sent.offset:
             return 0
         with _patience(REQUEST_SECONDS):
-            self._client = self._client or MlflowClient(self._destination)
             try:
                 self._send(records)
             except MlflowException as error:
@@ -225,7 +229,7 @@ class Sender:
             except MlflowException as error:
                 if not _is(error, "RESOURCE_ALREADY_EXISTS"):
                     raise
-                found = self._client.get_experiment_by_name(name)
+                return self._experiment(name)  # another training made it just now
         return found.experiment_id
 
 
@@ -241,22 +245,23 @@ class Run(Recorder):
         self._progress = time.monotonic()
         self._finished = False
         self.run_id: str | None = None  # as soon as MLflow has the run
-        self._threads = [threading.Thread(target=t, daemon=True) for t in (self._send_on, self._sample)]
+        self._sender = threading.Thread(target=self._send, args=[spool], daemon=True)
+        self._sampler = threading.Thread(target=self._sample, daemon=True)
         if spool is not None:
-            for thread in self._threads:
-                thread.start()
+            self._sender.start()
+            self._sampler.start()
 
-    def _send_on(self) -> None:
-        """Until the run is finished and everything sent, or time is up."""
-        sender = Sender(self._spool, self._destination)
+    def _send(self, spool: Spool) -> None:
+        """Sends until the run is finished and everything sent, or time is up."""
+        sender = Sender(spool, self._destination)
         failures = 0
         while not self._give_up.is_set():
             sent = 0
             try:
-                if not self._spool.sender.take():  # a `sync` is sending it right now
+                if not spool.sender.take():  # a `sync` is sending it right now
                     self._give_up.wait(0.2)
                     continue
-                self._spool.flush()
+                spool.flush()
                 sent = sender.send_some()
                 if failures:
                     log.info("MLflow at %s answers again", self._destination)
@@ -268,7 +273,7 @@ class Run(Recorder):
                     log.warning(
                         "MLflow at %s doesn't take records; they are kept in %s and sent later: %s",
                         self._destination,
-                        self._spool.folder,
+                        spool.folder,
                         _short(error),
                     )
             if sent:
@@ -279,7 +284,7 @@ class Run(Recorder):
                 self._give_up.wait(0.5)
             else:
                 return
-        self._spool.sender.release()
+        spool.sender.release()
 
     def _learn_id(self, run_id: str | None) -> None:
         if run_id and run_id != self.run_id:
@@ -319,14 +324,14 @@ class Run(Recorder):
         if self._spool is None:
             return
         try:
-            self._finish(status, patience, longest)
+            self._finish(self._spool, status, patience, longest)
         except Exception as error:
             log.warning("the run's end was not tracked: %s", error)
 
-    def _finish(self, status: Status, patience: float, longest: float) -> None:
-        spool, (sender, sampler) = self._spool, self._threads
+    def _finish(self, spool: Spool, status: Status, patience: float, longest: float) -> None:
+        sender = self._sender
         self._stop.set()
-        sampler.join(1.0)
+        self._sampler.join(1.0)
         with contextlib.suppress(OSError):
             self._write("status", status=status)
         began = self._progress = time.monotonic()
@@ -388,11 +393,13 @@ def open_run(
         if key and spool is None:
             log.warning("a living training has the run of %s, so this is a new MLflow run", resume_file)
             old, resume_file = {}, None
-        if spool is None:
+        if key is None or spool is None:
             key = f"{metric_name(name).replace('/', '_')[:80]}-{uuid.uuid4().hex[:12]}"
             spool = Spool.open(home("spool", key))
         run_id = old.get("run_id") or os.environ.get("MLFLOW_RUN_ID")
         opening = {"key": key, "name": name, "experiment": experiment, "run_id": run_id, "destination": destination}
+        if spool is None:
+            raise OSError(f"somebody holds the new journal {key}")
         spool.write({"kind": "open", "time": int(time.time() * 1000), **opening})
         if resume_file:
             resume_file.parent.mkdir(parents=True, exist_ok=True)
@@ -462,9 +469,9 @@ def _tidy(spool: Spool, destination: str) -> None:
         return
     *_, (end, last) = spool.read()
     if end == spool.sent.offset:  # else its training was resumed and ended again just now
-        if last is None or last["kind"] != "status":
+        if (run_id := spool.sent.run_id) and (last is None or last["kind"] != "status"):
             with _patience(REQUEST_SECONDS):
-                MlflowClient(destination).set_terminated(spool.sent.run_id, "KILLED", last and last["time"])
+                MlflowClient(destination).set_terminated(run_id, "KILLED", last["time"] if last else None)
         spool.remove()
 
 
@@ -498,6 +505,7 @@ def write_mlflow_model(model: keras.Model, folder: Path, input_example: np.ndarr
         outputs=Schema([TensorSpec(outputs.dtype, (-1, *outputs.shape[1:]))]),
     )
     requirements = [f"{name}=={version(name)}" for name in ("mlflow", "keras", "tensorflow", "numpy", "typeguard")]
+    folder.mkdir(parents=True, exist_ok=True)
     mlflow.keras.save_model(
         model, str(folder), signature=signature, input_example=example, pip_requirements=requirements
     )
@@ -523,7 +531,7 @@ def _check_names(name: str, alias: str | None) -> None:
 def _registry() -> Iterator[MlflowClient]:
     """A client for work that somebody waits for. Raises ConnectionError where MLflow can't be reached."""
     uri = tracking_uri()
-    with _patience(120, retries=2):
+    with _patience(REGISTRY_SECONDS, REGISTRY_RETRIES):
         try:
             yield MlflowClient(uri, uri)
         except MlflowException as error:

@@ -5,6 +5,8 @@ EXIF of a JPEG says. Alpha is dropped and the colour beneath it kept, as Pillow'
 Keras do; of 16 bits the upper 8 are kept.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from pipelines.data.bitmaps import bmp_size, decode_bmp, decode_gif, gif_size
@@ -44,6 +46,26 @@ def decode_image(encoded: tf.Tensor, max_pixels: int = MAX_PIXELS) -> tf.Tensor:
         ],
     )
     return tf.ensure_shape(image, (None, None, 3))
+
+
+def decode_and_crop(encoded: tf.Tensor, choose: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    """Part of a picture, of a JPEG without decoding the rest: string scalar -> uint8 [h, w, 3].
+
+    `choose` maps height and width of the upright picture, int32 [2], to top, left, height and width of the part, int32
+    [4]. Raises InvalidArgumentError as `decode_image` does.
+    """
+    kind, orientation = image_format(encoded), exif_orientation(encoded)
+    size = _stored_size(encoded, kind)
+    encoded = refuse_large(encoded, size)
+    box = choose(tf.cond(orientation >= 5, lambda: size[::-1], lambda: size))
+    part = tf.cond(
+        (kind == JPEG) & (orientation == 1),
+        lambda: tf.io.decode_and_crop_jpeg(encoded, box, 3, dct_method="INTEGER_ACCURATE"),
+        lambda: tf.slice(
+            decode_image(encoded), tf.pad(box[:2], [[0, 1]]), tf.pad(box[2:], [[0, 1]], constant_values=3)
+        ),
+    )
+    return tf.ensure_shape(part, (None, None, 3))
 
 
 def resize(image: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
