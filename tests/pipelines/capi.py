@@ -139,7 +139,8 @@ class Bundle:
 
     def _check(self) -> None:
         if C.TF_GetCode(self._status):
-            raise RuntimeError(f"code {C.TF_GetCode(self._status)}: {C.TF_Message(self._status).decode()}")
+            message = C.TF_Message(self._status).decode(errors="replace")  # it may quote a request's bytes
+            raise RuntimeError(f"code {C.TF_GetCode(self._status)}: {message}")
 
     def _output(self, name: str) -> Output:
         operation, _, index = name.partition(":")
