@@ -8,8 +8,9 @@ from keras import ops
 class Maxout(keras.layers.Layer):
     """The largest of k affine pieces: (..., k units) -> (..., units).
 
-    Goodfellow et al. 2013, arXiv:1302.4389, section 2. The layer before it (dense or convolution) holds the weights of
-    all pieces; piece j of unit i is its channel `j units + i`. Raises ValueError where units do not divide the channels.
+    Goodfellow et al. 2013, arXiv:1302.4389, section 3. The layer before it (dense or convolution) holds the weights of
+    all pieces; piece j of unit i is its channel `j units + i`. Raises ValueError where the units don't divide the
+    channels.
     """
 
     def __init__(self, units: int, **kwargs):

@@ -1,4 +1,4 @@
-"""Pooling with switches as layers, so that a graph names the two places (see `cvapps.ops.pooling` for the mathematics)."""
+"""Pooling with switches as layers, so that a graph can name both places. The mathematics is in `cvapps.ops.pooling`."""
 
 import keras
 from keras import ops

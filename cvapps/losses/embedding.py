@@ -1,7 +1,7 @@
 """Losses of learned distances: pictures of one class come near each other, pictures of two classes go apart.
 
-Classes are numbers below 2^24, beyond which float32, in which Keras hands targets over, confuses neighbours. The triplet
-and structured losses compare a batch (N, D) with itself. They return a value per anchor, scaled so that the values' mean
+Classes are numbers below 2^24: Keras hands targets over in float32, which confuses neighbours beyond. The triplet and
+structured losses compare a batch (N, D) with itself. They return a value per anchor, scaled so that the values' mean
 is the mean over what the paper sums: Keras' reductions, sample weights and replicas then work as for any loss.
 """
 
@@ -81,10 +81,10 @@ class TripletLoss(EmbeddingLoss):
 class TripletSemiHard(TripletLoss):
     """Each positive pair against its nearest negative that is further away: classes (N,), embeddings (N, D) -> (N,).
 
-    max(0, d(a, p) - d(a, n) + margin), averaged over all positive pairs. Where every negative is nearer than the
-    positive, the furthest stands in. Schroff et al. 2015, arXiv:1503.03832, section 3.2, whose distance is squared and
-    whose margin is 0.2 on the unit sphere. An anchor without a negative adds 0; a batch without a pair is 0. Compares
-    N^3 distances at once: 0.5 GB for a batch of 512 where the compiler does not fuse them.
+    max(0, d(a, p) - d(a, n) + margin), averaged over all positive pairs. Schroff et al. 2015, arXiv:1503.03832,
+    section 3.2, whose distance is squared and whose margin is 0.2 on the unit sphere. Where every negative is nearer
+    than the positive, which the paper leaves open, the furthest stands in. An anchor without a negative adds 0; a batch
+    without a pair is 0. Compares N^3 distances at once: 0.5 GB for a batch of 512 where the compiler doesn't fuse them.
     """
 
     def __init__(self, margin: float = 0.2, distance: Distance = "squared", name="triplet_semi_hard", **kwargs):
@@ -106,8 +106,8 @@ class TripletSemiHard(TripletLoss):
 class TripletHard(TripletLoss):
     """Each anchor's furthest positive against its nearest negative: classes (N,), embeddings (N, D) -> (N,).
 
-    max(0, max d(a, p) - min d(a, n) + margin), averaged over anchors. Hermans et al. 2017, arXiv:1703.07737, equation 5.
-    An anchor without a positive or without a negative adds 0.
+    max(0, max d(a, p) - min d(a, n) + margin), averaged over anchors. Hermans et al. 2017, arXiv:1703.07737,
+    equation 5. An anchor without a positive or without a negative adds 0.
     """
 
     def __init__(self, margin: float = 0.2, distance: Distance = "euclidean", name="triplet_hard", **kwargs):
@@ -127,8 +127,8 @@ class TripletHard(TripletLoss):
 class Contrastive(EmbeddingLoss):
     """Pairs by their distance: 1 for one class or 0 for two (N,), distances (N,) -> (N,).
 
-    y d^2 + (1 - y) max(0, margin - d)^2: Hadsell et al. 2006, equation 4, without its factor of a half. Raises ValueError
-    where the shapes differ.
+    y d^2 + (1 - y) max(0, margin - d)^2: Hadsell et al. 2006, "Dimensionality Reduction by Learning an Invariant
+    Mapping", equation 4, without its factor of a half. Raises ValueError where the shapes differ.
     """
 
     def __init__(self, margin: float = 1.0, name="contrastive", **kwargs):
@@ -137,7 +137,9 @@ class Contrastive(EmbeddingLoss):
     def call(self, y_true, y_pred):
         """(N,), (N,) -> (N,)."""
         if len(y_true.shape) != len(y_pred.shape):
-            raise ValueError(f"expected a target for each distance, got {tuple(y_true.shape)} and {tuple(y_pred.shape)}")
+            raise ValueError(
+                f"expected a target for each distance, got {tuple(y_true.shape)} and {tuple(y_pred.shape)}"
+            )
         return y_true * ops.square(y_pred) + (1 - y_true) * ops.square(ops.relu(self.margin - y_pred))
 
 
@@ -146,7 +148,7 @@ class NPairs(keras.losses.Loss):
     """Softmax over each anchor's similarities: classes (N,), similarities (N, N) -> (N,).
 
     Row i of the similarities is anchor i against every positive; the target is uniform over positives of its class.
-    Sohn 2016, "Improved Deep Metric Learning with Multi-class N-pair Loss Objective", equation 7.
+    Sohn 2016, "Improved Deep Metric Learning with Multi-class N-pair Loss Objective".
     """
 
     def __init__(self, name="n_pairs", **kwargs):

@@ -31,7 +31,8 @@ def iou(a, b):
 def giou(a, b):
     """IoU less the part of the enclosure that neither box covers, in [-1, 1]: (..., 4), (..., 4) -> (...).
 
-    Rezatofighi et al. 2019, arXiv:1902.09630, Algorithm 1. It still tells how far apart two boxes are that share nothing.
+    Rezatofighi et al. 2019, arXiv:1902.09630, Algorithm 1. Of two boxes that share nothing it still tells how far apart
+    they are.
     """
     union = area(a) + area(b) - intersection(a, b)
     around = enclosure(a, b)

@@ -19,8 +19,8 @@ def max_pool_with_argmax(x, size, stride):
     end = [(rows - 1) * stride + 1, (columns - 1) * stride + 1]
     windows = ops.stack([x[:, i : i + end[0] : stride, j : j + end[1] : stride] for i, j in corners], axis=-1)
     inside = ops.cast(ops.argmax(windows, axis=-1), "int32")
-    row = ops.reshape(ops.arange(rows, dtype="int32") * stride, (-1, 1, 1)) + inside // size
-    column = ops.reshape(ops.arange(columns, dtype="int32") * stride, (-1, 1)) + inside % size
+    row = inside // size + ops.reshape(ops.arange(rows, dtype="int32") * stride, (-1, 1, 1))
+    column = inside % size + ops.reshape(ops.arange(columns, dtype="int32") * stride, (-1, 1))
     switches = row * width + column
     flat = ops.reshape(x, (-1, height * width, channels))
     pooled = ops.take_along_axis(flat, ops.reshape(switches, (-1, rows * columns, channels)), axis=1)
@@ -36,7 +36,7 @@ def max_unpool(x, argmax, output_shape):
     height, width = output_shape
     batch, _, _, channels = ops.shape(x)
     picture = ops.reshape(ops.arange(batch, dtype="int32"), (-1, 1, 1, 1))
-    place = (picture * (height * width) + argmax) * channels + ops.arange(channels, dtype="int32")
+    place = (argmax + picture * (height * width)) * channels + ops.arange(channels, dtype="int32")
     shape = (batch * height * width * channels,)
     values = ops.scatter(ops.reshape(place, (-1, 1)), ops.reshape(x, (-1,)), shape)
     return ops.reshape(values, (-1, height, width, channels))

@@ -57,7 +57,7 @@ OPS = {
     "iou": (boxes.iou, [BOXES, OTHERS], "float32"),
     "giou": (boxes.giou, [BOXES, OTHERS], "float32"),
     "max_pool_with_argmax": (lambda x: pooling.max_pool_with_argmax(x, 3, 2), [IMAGE], None),
-    "max_unpool": (lambda x: pooling.max_unpool(x, SWITCHES, (6, 8)), [SMALL], None),
+    "max_unpool": (lambda x, switches: pooling.max_unpool(x, switches, (6, 8)), [SMALL, SWITCHES], None),
 }
 every_layer = pytest.mark.parametrize("name", LAYERS)
 every_loss = pytest.mark.parametrize("name", LOSSES)
@@ -78,7 +78,7 @@ def public(package, kind):
     return found
 
 
-def is_half_or_float(value):
+def is_float(value):
     """Whether a tensor holds floats."""
     return "float" in keras.backend.standardize_dtype(value.dtype)
 
@@ -95,7 +95,7 @@ def listed(outputs):
 
 def squares(outputs):
     """A scalar that depends on every float output."""
-    return sum(ops.sum(ops.square(ops.cast(y, "float32"))) for y in listed(outputs) if is_half_or_float(y))
+    return sum(ops.sum(ops.square(ops.cast(y, "float32"))) for y in listed(outputs) if is_float(y))
 
 
 def check_gradient(function, x):
@@ -157,7 +157,7 @@ def test_a_layer_computes_in_half_and_keeps_float32_weights(name, policy):
     call(layer, inputs)
     layer.set_weights(reference.get_weights())
     for y, exact in zip(listed(call(layer, inputs)), expected, strict=True):
-        if is_half_or_float(y):
+        if is_float(y):
             assert keras.backend.standardize_dtype(y.dtype) == policy.removeprefix("mixed_")
             np.testing.assert_allclose(ops.cast(y, "float32"), exact, **HALF)
     assert {weight.dtype for weight in layer.weights} <= {"float32"}
@@ -208,7 +208,7 @@ def test_a_loss_has_a_value_per_example_gradients_and_compiles(name):
 @halves
 def test_an_op_s_type_for_half_inputs(name, dtype):
     function, inputs, expected = OPS[name]
-    first = listed(function(*(ops.cast(x, dtype) for x in inputs)))[0]
+    first = listed(function(*(ops.cast(x, dtype) if is_float(x) else x for x in inputs)))[0]
     assert keras.backend.standardize_dtype(first.dtype) == (expected or dtype)
 
 
@@ -223,7 +223,7 @@ def test_an_op_has_gradients_and_compiles(name):
 @every_op
 def test_an_op_works_in_a_functional_model_that_saves_and_loads(name, tmp_path):
     function, inputs, _ = OPS[name]
-    symbols = [keras.Input(batch_shape=x.shape, name=f"input{i}") for i, x in enumerate(inputs)]
+    symbols = [keras.Input(batch_shape=x.shape, dtype=x.dtype.name, name=f"input{i}") for i, x in enumerate(inputs)]
     model = keras.Model(symbols, function(*symbols))
     model.save(tmp_path / "op.keras")
     again = keras.models.load_model(tmp_path / "op.keras")
@@ -234,7 +234,9 @@ def test_an_op_works_in_a_functional_model_that_saves_and_loads(name, tmp_path):
 def test_losses_train_a_model_under_mixed_precision():
     """`compile` and `fit` take them by name of the class as any loss of Keras."""
     keras.config.set_dtype_policy("mixed_float16")
-    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(4), keras.layers.UnitNormalization(dtype="float32")])
+    model = keras.Sequential(
+        [keras.Input((5,)), keras.layers.Dense(4), keras.layers.UnitNormalization(dtype="float32")]
+    )
     model.compile("sgd", embedding.TripletSemiHard(), jit_compile=False)
     before = model.evaluate(VECTORS, CLASSES, batch_size=8, verbose=0)
     model.fit(VECTORS, CLASSES, batch_size=8, epochs=20, verbose=0)

@@ -158,9 +158,7 @@ def test_rotation_is_in_keras():
     record = load("rotation")
     cos, sin, zero = np.cos(record["angles"]), np.sin(record["angles"]), np.zeros_like(record["angles"])
     y, x = (np.array(record["image"].shape[1:3]) - 1) / 2
-    transform = np.stack(
-        [cos, -sin, x - cos * x + sin * y, sin, cos, y - sin * x - cos * y, zero, zero], axis=-1
-    )
+    transform = np.stack([cos, -sin, x - cos * x + sin * y, sin, cos, y - sin * x - cos * y, zero, zero], axis=-1)
     rotated = ops.image.affine_transform(record["image"], transform.astype("float32"), "bilinear")
     np.testing.assert_allclose(rotated, record["rotated"], **REORDERED)  # its map was composed in float32
 

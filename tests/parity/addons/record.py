@@ -10,12 +10,11 @@ seeded and everything runs on the CPU, so a second run on the same machine write
 """
 
 import os
-import warnings
+from functools import partial
 from pathlib import Path
 
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-warnings.filterwarnings("ignore", module="tensorflow_addons")  # its farewell, and which TensorFlow it was tried with
 
 import numpy as np
 import tensorflow as tf
@@ -43,11 +42,10 @@ def with_gradient(loss, y_true, y_pred):
 def triplet(loss, labels, rng):
     """A triplet loss by each distance, with margins that leave some triplets active and some not."""
     arrays = {"labels": rng.permutation(labels), "embeddings": normal(rng, len(labels), 6)}
-    for distance, metric, margin in (("euclidean", "L2", 1.0), ("squared", "squared-L2", 0.5), ("angular", "angular", 0.2)):
-        found = with_gradient(
-            lambda y_true, y_pred, m=margin, d=metric: loss(y_true, y_pred, m, distance_metric=d),
-            arrays["labels"], arrays["embeddings"],
-        )
+    metrics = {"euclidean": ("L2", 1.0), "squared": ("squared-L2", 0.5), "angular": ("angular", 0.2)}
+    for distance, (metric, margin) in metrics.items():
+        call = partial(loss, margin=margin, distance_metric=metric)
+        found = with_gradient(call, arrays["labels"], arrays["embeddings"])
         arrays |= {f"{distance}_{key}": value for key, value in found.items()} | {f"{distance}_margin": margin}
     return arrays
 
@@ -65,20 +63,21 @@ def triplet_hard(rng):
 def contrastive(rng):
     """Pairs by distance, some beyond the margin."""
     same, distances = rng.integers(0, 2, 32).astype(np.float32), rng.uniform(0, 2, 32).astype(np.float32)
-    found = with_gradient(lambda y_true, y_pred: tfa.losses.contrastive_loss(y_true, y_pred, 1.2), same, distances)
+    found = with_gradient(partial(tfa.losses.contrastive_loss, margin=1.2), same, distances)
     return {"same": same, "distances": distances, "margin": 1.2, **found}
 
 
 def npairs(rng):
     """Classes repeat, so some targets are shared by several columns."""
     labels, similarities = rng.permutation(LABELS), normal(rng, len(LABELS), len(LABELS))
-    return {"labels": labels, "similarities": similarities, **with_gradient(tfa.losses.npairs_loss, labels, similarities)}
+    found = with_gradient(tfa.losses.npairs_loss, labels, similarities)
+    return {"labels": labels, "similarities": similarities, **found}
 
 
 def lifted_structure(rng):
     """Some pairs beyond the margin."""
     labels, embeddings = rng.permutation(LABELS), normal(rng, len(LABELS), 6)
-    found = with_gradient(lambda y_true, y_pred: tfa.losses.lifted_struct_loss(y_true, y_pred, 1.0), labels, embeddings)
+    found = with_gradient(partial(tfa.losses.lifted_struct_loss, margin=1.0), labels, embeddings)
     return {"labels": labels, "embeddings": embeddings, "margin": 1.0, **found}
 
 
@@ -90,7 +89,7 @@ def boxes(rng):
     y_pred[-4:] = [[3, 4, 20, 30], [10, 20, 30, 40], [40, 50, 45, 60], [7, 7, 7, 7]]
     arrays = {"y_true": y_true, "y_pred": y_pred}
     for mode in ("iou", "giou"):
-        each = lambda true, pred, mode=mode: tfa.losses.giou_loss(true, pred, mode=mode)
+        each = partial(tfa.losses.giou_loss, mode=mode)
         arrays[f"{mode}_each"] = each(y_true, y_pred).numpy()
         # without the pairs whose edges coincide: there the derivative is a convention
         arrays[f"{mode}_gradient"] = with_gradient(each, y_true[:-4], y_pred[:-4])["gradient"]
@@ -100,9 +99,10 @@ def boxes(rng):
 def sigmoid_focal(rng):
     """From logits; summed over the last axis, as tensorflow-addons does it."""
     y_true, logits = rng.integers(0, 2, (12, 5)).astype(np.float32), 3 * normal(rng, 12, 5)
-    loss = lambda true, pred: tfa.losses.sigmoid_focal_crossentropy(true, pred, from_logits=True, alpha=0.25, gamma=2.0)
-    each = loss(y_true, logits).numpy()
-    return {"y_true": y_true, "logits": logits, "alpha": 0.25, "gamma": 2.0, "each": each, **with_gradient(loss, y_true, logits)}
+    settings = {"alpha": 0.25, "gamma": 2.0}
+    loss = partial(tfa.losses.sigmoid_focal_crossentropy, from_logits=True, **settings)
+    found = {"each": loss(y_true, logits).numpy(), **with_gradient(loss, y_true, logits)}
+    return {"y_true": y_true, "logits": logits, **settings, **found}
 
 
 def maxout(rng):
@@ -152,8 +152,8 @@ def spectral_normalization(rng):
     layer.build(image.shape)
     layer.layer.set_weights([kernel, bias])
     layer.u.assign(u)
-    output = layer(image, training=True).numpy()
-    return {"kernel": kernel, "bias": bias, "u": u, "image": image, "normalized": layer.layer.get_weights()[0], "output": output}
+    found = {"output": layer(image, training=True).numpy(), "normalized": layer.layer.get_weights()[0]}
+    return {"kernel": kernel, "bias": bias, "u": u, "image": image, **found}
 
 
 def gaussian_blur(rng):
@@ -177,7 +177,7 @@ def dense_warp(rng):
 CASES = (
     triplet_semihard, triplet_hard, contrastive, npairs, lifted_structure, boxes, sigmoid_focal, maxout, max_unpooling,
     adaptive_pooling, normalization, spectral_normalization, gaussian_blur, rotation, dense_warp,
-)
+)  # fmt: skip
 
 if __name__ == "__main__":
     for case in CASES:
