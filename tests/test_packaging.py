@@ -1,6 +1,7 @@
 """The wheel: the library alone, for any system, with whichever backend the reader has."""
 
 import ast
+import itertools
 import os
 import re
 import shutil
@@ -69,7 +70,7 @@ def test_discovery_finds_the_library_s_packages_and_no_other_folder():
 def test_what_the_library_imports_is_what_it_depends_on():
     """A package of an extra may be imported by a function; a backend by those of `backend.py` alone."""
     required = names(PROJECT["project"]["dependencies"])
-    extras = names(sum(PROJECT["project"]["optional-dependencies"].values(), []))
+    extras = names(itertools.chain(*PROJECT["project"]["optional-dependencies"].values()))
     assert not required & BACKENDS
     seen = set()
     for path in LIBRARY.rglob("*.py"):

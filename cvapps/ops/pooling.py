@@ -16,8 +16,8 @@ def max_pool_with_argmax(x, size, stride):
     _, height, width, channels = ops.shape(x)
     rows, columns = (height - size) // stride + 1, (width - size) // stride + 1
     corners = [(i, j) for i in range(size) for j in range(size)]
-    end = [(rows - 1) * stride + 1, (columns - 1) * stride + 1]
-    windows = ops.stack([x[:, i : i + end[0] : stride, j : j + end[1] : stride] for i, j in corners], axis=-1)
+    down, right = rows * stride, columns * stride
+    windows = ops.stack([x[:, i : i + down : stride, j : j + right : stride] for i, j in corners], axis=-1)
     inside = ops.cast(ops.argmax(windows, axis=-1), "int32")
     row = inside // size + ops.reshape(ops.arange(rows, dtype="int32") * stride, (-1, 1, 1))
     column = inside % size + ops.reshape(ops.arange(columns, dtype="int32") * stride, (-1, 1))
