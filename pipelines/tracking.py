@@ -531,6 +531,7 @@ def _check_names(name: str, alias: str | None) -> None:
 def _registry() -> Iterator[MlflowClient]:
     """A client for work that somebody waits for. Raises ConnectionError where MLflow can't be reached."""
     uri = tracking_uri()
+    mlflow.set_tracking_uri(uri)  # a registration looks its logged model up there, whatever client asks
     with _patience(REGISTRY_SECONDS, REGISTRY_RETRIES):
         try:
             yield MlflowClient(uri, uri)
