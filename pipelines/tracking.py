@@ -26,8 +26,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
 
-# Before mlflow is imported: nothing is reported to its makers, and no address is printed into a training's output.
+# Before mlflow is imported: nothing is reported to its makers, and nothing is printed into a training's output.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 import keras
