@@ -5,6 +5,15 @@ from keras import ops
 
 
 @keras.saving.register_keras_serializable("cvapps")
+def scaled_tanh(x):
+    """1.7159 tanh(2x / 3), which takes 1 to 1 and -1 to -1: shape kept.
+
+    LeCun et al. 1998, Proc. IEEE 86(11), section II.B and appendix A.
+    """
+    return 1.7159 * ops.tanh(2 / 3 * x)
+
+
+@keras.saving.register_keras_serializable("cvapps")
 class Maxout(keras.layers.Layer):
     """The largest of k affine pieces: (..., k units) -> (..., units).
 
