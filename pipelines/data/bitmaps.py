@@ -43,7 +43,8 @@ def decode_gif(encoded: tf.Tensor) -> tf.Tensor:
         (frame + 10 + palette + 1, tf.constant(True), tf.constant(0)),
     )
     whole = ~inside & (end <= tf.strings.length(encoded))
-    tf.debugging.Assert(whole, ["the GIF is cut off in its first frame"])
+    with tf.control_dependencies([tf.debugging.Assert(whole, ["the GIF is cut off in its first frame"])]):
+        end = tf.identity(end)
     header = tf.strings.substr(encoded, 0, 13 + _color_table(read_bytes(encoded, 10, 1)[0]))
     alone = tf.strings.join(
         [header, b",\0\0\0\0", tf.strings.substr(encoded, frame + 5, end - frame - 5), b";"]
@@ -131,7 +132,7 @@ def decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
     whole = end <= tf.cast(tf.strings.length(encoded), tf.int64)
     checks = [tf.debugging.Assert(known, message), tf.debugging.Assert(whole, ["the BMP is cut off"])]
     with tf.control_dependencies(checks):
-        start = tf.identity(start)
+        start, bits = tf.identity(start), tf.identity(bits)
     raw = tf.io.decode_raw(tf.strings.substr(encoded, start, end - start), tf.uint8)
     raw = tf.reshape(raw, (rows, stride))
 
