@@ -8,13 +8,19 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
+import grpc
 import httpx
 import psutil
 import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from pipelines.serving.rest import Limits
+from pipelines.serving.servable import Servable
 from pipelines.serving.server import running
 from tests.pipelines.serving import models
 
@@ -173,6 +179,54 @@ def test_ending_finishes_what_is_in_flight(base):
     assert answers == [ANSWERED]
 
 
+@pytest.fixture
+def gate(monkeypatch):
+    """Holds every run of a model between `entered`, which it sets, and `released`, for which it waits."""
+    gate = SimpleNamespace(entered=threading.Event(), released=threading.Event())
+    run = Servable.run
+
+    def held(self, feeds, fetches):
+        gate.entered.set()
+        assert gate.released.wait(20)
+        return run(self, feeds, fetches)
+
+    monkeypatch.setattr(Servable, "run", held)
+    return gate
+
+
+def ask_by_grpc(address):
+    """The code of the answer: OK, or why there is none."""
+    request = predict_pb2.PredictRequest(model_spec={"name": "half"})
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto([2.0]))
+    with grpc.insecure_channel(address.removeprefix("grpc://")) as channel:
+        try:
+            answer = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=20)
+        except grpc.RpcError as error:
+            return error.code().name
+    return "OK" if tf.make_ndarray(answer.outputs["y"]).tolist() == [3.0] else answer
+
+
+def test_more_calls_than_the_limit_are_refused_over_grpc(base, gate):
+    with running(base, limits=Limits(pending=1)) as endpoint, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(ask_by_grpc, endpoint.grpc)
+        assert gate.entered.wait(20)
+        assert ask_by_grpc(endpoint.grpc) == "RESOURCE_EXHAUSTED"
+        gate.released.set()
+        assert first.result() == "OK"
+        assert ask_by_grpc(endpoint.grpc) == "OK"
+
+
+def test_ending_finishes_calls_in_flight(base, gate):
+    with ThreadPoolExecutor(1) as pool:
+        with running(base) as endpoint:
+            first = pool.submit(ask_by_grpc, endpoint.grpc)
+            assert gate.entered.wait(20)
+            release = threading.Timer(0.5, gate.released.set)
+            release.start()
+        assert gate.released.is_set()  # the server has waited for the call, not ended without it
+        assert first.result() == "OK"
+
+
 def test_100_megabytes_are_refused_in_bounded_memory(process):
     started, rest = process
     assert httpx.post(rest + HALF, json={"instances": [2.0]}).status_code == 200
@@ -198,7 +252,7 @@ def test_100_megabytes_are_refused_in_bounded_memory(process):
     assert httpx.post(rest + HALF, json={"instances": [2.0]}).status_code == 200
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_finishes_what_is_in_flight(process, number):
     started, rest = process
     unfinished, answers = Unfinished(rest), []
