@@ -59,9 +59,10 @@ def classify(
     if classes is not None and scores is not None and classes.shape != scores.shape:
         raise invalid(f"'classes' {list(classes.shape)} and 'scores' {list(scores.shape)} differ in shape")
     result = classification_pb2.ClassificationResult()
-    for row in range(len(examples)):
-        labels = classes[row] if classes is not None else [b""] * scores.shape[1]
-        values = scores[row] if scores is not None else [0.0] * len(labels)
+    # One of the two may be left out; TensorFlow Serving then gives empty labels or zero scores.
+    classes = np.full_like(scores, b"", object) if classes is None else classes
+    scores = np.zeros(classes.shape, np.float32) if scores is None else scores
+    for labels, values in zip(classes, scores, strict=True):
         one = result.classifications.add()
         for label, score in zip(labels, values, strict=True):
             one.classes.add(label=label.decode("utf-8", "replace"), score=score)

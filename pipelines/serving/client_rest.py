@@ -68,15 +68,13 @@ class Rest:
 def _json(value: np.ndarray) -> str:
     if value.dtype == object:
         return json.dumps(_json_bytes(value.tolist()))
-    if value.dtype == np.float32 and value.size:
+    if value.dtype == np.float32:
         # Nine digits are enough to read the same float32; those of its double are twice as long to send and parse.
-        text = ("%.9g " * value.size % tuple(value.ravel().tolist())).split()
-        if not np.isfinite(value).all():
-            names = {"nan": "NaN", "-nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
-            text = [names.get(number, number) for number in text]
+        form = "%.9g"
         for size in reversed(value.shape):
-            text = ["[" + ",".join(text[i : i + size]) + "]" for i in range(0, len(text), size)]
-        return text[0]
+            form = "[" + ",".join([form] * size) + "]"
+        text = form % tuple(value.ravel().tolist())
+        return text if np.isfinite(value).all() else text.replace("nan", "NaN").replace("inf", "Infinity")
     return json.dumps(value.tolist(), separators=(",", ":"))
 
 

@@ -24,26 +24,29 @@ def outputs_to_json(outputs: Mapping[str, np.ndarray], request_format: str) -> s
     """
     if not outputs:
         raise invalid("Cannot convert empty tensor map to JSON")
-    single = len(outputs) == 1
     if request_format == COLUMNS:
         columns = {name: _nested(_texts(name, value), 1, value.shape)[0] for name, value in sorted(outputs.items())}
-        return '{"outputs": ' + (next(iter(columns.values())) if single else _object(columns)) + "}"
-    batch = None
+        return '{"outputs": ' + _unnamed_if_one(columns) + "}"
+    batch = _batch_size(outputs)
+    rows = {name: _nested(_texts(name, value), batch, value.shape[1:]) for name, value in sorted(outputs.items())}
+    texts = [_unnamed_if_one(dict(zip(rows, row, strict=True))) for row in zip(*rows.values(), strict=True)]
+    return '{"predictions": [' + ", ".join(texts) + "]}"
+
+
+def _batch_size(outputs: Mapping[str, np.ndarray]) -> int:
+    sizes = {}
     for name, value in sorted(outputs.items()):
         if not value.ndim:
             raise invalid(f"output {name!r} has no shape information: a scalar can't be given by row; ask by 'inputs'")
-        if batch not in (None, len(value)):
-            raise invalid(f"output {name!r} has inconsistent batch size: {len(value)}, expecting {batch}")
-        batch = len(value)
-    columns = {name: _nested(_texts(name, value), batch, value.shape[1:]) for name, value in sorted(outputs.items())}
-    if single:
-        rows = next(iter(columns.values()))
-    else:
-        rows = [_object(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
-    return '{"predictions": [' + ", ".join(rows) + "]}"
+        sizes[name] = len(value)
+    if len(set(sizes.values())) > 1:
+        raise invalid(f"the outputs have inconsistent batch sizes, so can't be given by row; ask by 'inputs': {sizes}")
+    return next(iter(sizes.values()))
 
 
-def _object(texts: Mapping[str, str]) -> str:
+def _unnamed_if_one(texts: Mapping[str, str]) -> str:
+    if len(texts) == 1:
+        return next(iter(texts.values()))
     return "{" + ", ".join(f"{json.dumps(name)}: {text}" for name, text in texts.items()) + "}"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipelines.serving.json_tensors import bytes_from_json, is_base64
+from pipelines.serving.json_tensors import TYPE_NAMES, bytes_from_json, is_base64
 from pipelines.serving.refusal import invalid
 
 _INT64 = range(-(2**63), 2**63)
@@ -60,5 +60,4 @@ def _item(item: Any, name: str) -> tuple[str, Any]:
             return "bytes_list", bytes_from_json(item)
         case dict() if is_base64(item):
             return "bytes_list", bytes_from_json(item)
-    kind = {dict: "Object", list: "Array"}.get(type(item), "Null")
-    raise invalid(f"Feature: {name} has element with unexpected JSON type: {kind}")
+    raise invalid(f"Feature: {name} has element with unexpected JSON type: {TYPE_NAMES[type(item)]}")

@@ -22,13 +22,13 @@ from pipelines.serving.refusal import Refusal, invalid
 ROWS, COLUMNS = "instances", "inputs"
 
 INTEGERS = {tf.int8, tf.int16, tf.int32, tf.int64, tf.uint8, tf.uint32, tf.uint64}
-_LEAVES = {
+_LEAVES: dict[tf.DType, set[type]] = {
     **{dtype: {int, float} for dtype in (tf.float32, tf.float64)},
     **{dtype: {int} for dtype in INTEGERS},
     tf.bool: {bool},
     tf.string: {str, dict},
 }
-_TYPE_NAMES = {
+TYPE_NAMES: dict[type, str] = {
     dict: "Object",
     list: "Array",
     str: "String",
@@ -40,7 +40,7 @@ _TYPE_NAMES = {
 _decoder = json.JSONDecoder()
 
 
-def parse(body: bytes) -> dict[str, Any]:
+def parse(body: bytes | bytearray) -> dict[str, Any]:
     """A request's body -> its JSON object; NaN, Infinity and -Infinity are numbers.
 
     Raises Refusal where it is empty, isn't UTF-8, isn't JSON, or isn't an object.
@@ -50,6 +50,10 @@ def parse(body: bytes) -> dict[str, Any]:
     try:
         text = body.decode("utf-8").lstrip("\ufeff \t\r\n")
         document, _ = _decoder.raw_decode(text)  # what follows the object is ignored
+        if "\\u" in text:
+            json.dumps(document, ensure_ascii=False).encode()  # half a surrogate pair can be escaped, but is no text
+    except UnicodeEncodeError as error:
+        raise invalid("JSON Parse error: the surrogate pair in a string is invalid") from error
     except UnicodeDecodeError as error:
         raise invalid(f"JSON Parse error: not UTF-8 at byte {error.start}") from error
     except json.JSONDecodeError as error:
@@ -133,7 +137,7 @@ def is_base64(value: Any) -> bool:
 def bytes_from_json(value: str | dict) -> bytes:
     """A JSON string (as UTF-8) or base64 object -> bytes. Raises Refusal where it is neither, or not base64."""
     if isinstance(value, str):
-        return value.encode("utf-8", "surrogatepass")
+        return value.encode()
     if not is_base64(value):
         raise invalid(f"{_shown(value)} is not formatted correctly for base64 data: {{'b64': '...'}}")
     text = value["b64"]
@@ -166,7 +170,7 @@ def tensor_from_json(value: Any, info: meta_graph_pb2.TensorInfo, name: str) -> 
         raise invalid(f"input {name!r}: {_raggedness(leaves, shape[len(shape) :])}")
     if not kinds <= _LEAVES[dtype]:
         wrong = next(leaf for leaf in leaves if type(leaf) not in _LEAVES[dtype])
-        kind = _TYPE_NAMES[type(wrong)]
+        kind = TYPE_NAMES[type(wrong)]
         raise invalid(f"input {name!r}: {_shown(wrong)} Type: {kind} is not of expected type: {dtype.name}")
     if dtype == tf.string:
         array = np.empty(len(leaves), object)

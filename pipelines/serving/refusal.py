@@ -27,9 +27,9 @@ class Refusal(Exception):
     """A request that gets `code` and `reason` instead of an answer."""
 
     def __init__(self, code: grpc.StatusCode, reason: str):
-        super().__init__(reason)
         self.code = code
-        self.reason = reason
+        self.reason = reason if len(reason) <= _LONGEST_REASON else reason[:_LONGEST_REASON] + "..."
+        super().__init__(self.reason)
 
     @property
     def http_status(self) -> int:
@@ -50,4 +50,4 @@ def missing(reason: str) -> Refusal:
 def from_tensorflow(error: tf.errors.OpError) -> Refusal:
     """A refusal with the code of the failed operation and its message without the list of graph nodes."""
     reason = str(error.message).split("\n\t [[")[0].strip()
-    return Refusal(_BY_NUMBER.get(error.error_code, grpc.StatusCode.UNKNOWN), reason[:_LONGEST_REASON])
+    return Refusal(_BY_NUMBER.get(error.error_code, grpc.StatusCode.UNKNOWN), reason)

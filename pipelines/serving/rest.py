@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor
@@ -11,10 +12,9 @@ from urllib.parse import unquote
 
 import grpc
 from google.protobuf import json_format
-from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp
+from starlette.types import Receive, Scope, Send
 
 from pipelines.serving import calls
 from pipelines.serving.json_answers import classification_to_json, outputs_to_json, regression_to_json
@@ -22,6 +22,8 @@ from pipelines.serving.json_examples import examples_from_json
 from pipelines.serving.json_tensors import inputs_from_json, parse, signature_name
 from pipelines.serving.refusal import Refusal, invalid
 from pipelines.serving.servables import Servables, Spec
+
+log = logging.getLogger(__name__)
 
 _VERSION = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 _CALL = re.compile(rf"/v1/models/(?P<name>[^/:]+){_VERSION}:(?P<method>classify|regress|predict)", re.IGNORECASE)
@@ -47,15 +49,9 @@ class _Busy(Exception):
     """More requests, or bytes of them, than the limits allow."""
 
 
-def rest_app(servables: Servables, workers: Executor, limits: Limits) -> ASGIApp:
+class RestApp:
     """The application; `workers` decode, run and encode, so that the event loop only moves bytes."""
-    app = Starlette()
-    app.add_route("/v1/{path:path}", _Endpoint(servables, workers, limits).answer, methods=None)
-    app.add_exception_handler(404, lambda request, error: _error(404, f"Not Found: {request.url.path}"))
-    return app
 
-
-class _Endpoint:
     def __init__(self, servables: Servables, workers: Executor, limits: Limits):
         self._servables = servables
         self._workers = workers
@@ -63,7 +59,16 @@ class _Endpoint:
         self._pending = 0  # these two change in the event loop alone
         self._pending_bytes = 0
 
-    async def answer(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, as ASGI has it."""
+        try:
+            response = await self._answer(Request(scope, receive))
+        except Exception as error:  # a fault of the server's own, which must not end it
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            response = _error(500, f"{type(error).__name__}: {error}")
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
         # The path as it was sent: in the decoded one, a %2F or %3A of a name would pass for a separator.
         path = request.scope["raw_path"].decode("ascii", "replace")
         try:
@@ -74,7 +79,10 @@ class _Endpoint:
                     async with self._body(request) as body:
                         method = found["method"].lower()
                         return _json(await self._in_worker(self._call, _spec(found), method, body))
-            return _error(400, f"Malformed request: {request.method} {path}")
+            known = path.lower().startswith("/v1/")
+            return _error(
+                400 if known else 404, f"{'Malformed request' if known else 'Not Found'}: {request.method} {path}"
+            )
         except Refusal as refusal:
             return _error(refusal.http_status, refusal.reason)
         except _TooLarge:

@@ -82,11 +82,8 @@ class Servables:
             for version in sorted(wanted, reverse=True):
                 if self._stop.is_set():
                     return
-                files = _fingerprint(folders[version])
-                known = versions.get(version)
-                # A version that failed is tried again when its files change: it may have been half copied.
-                if known is None or (known.state == State.END and (known.error is None or known.files != files)):
-                    self._load(name, version, folders[version], files)
+                if self._is_due(versions.get(version), folders[version]):
+                    self._load(name, version, folders[version])
             if not wanted or any(versions[version].state == State.AVAILABLE for version in wanted):
                 for version in sorted(set(versions) - wanted):
                     self._retire(name, version)
@@ -107,8 +104,10 @@ class Servables:
                 raise missing(f"Servable not found for request: {asked}")
             version = versions[chosen]
             version.users += 1
+            servable = version.servable
+        assert servable is not None  # an AVAILABLE version has one
         try:
-            yield version.servable
+            yield servable
         finally:
             with self._lock:
                 version.users -= 1
@@ -173,8 +172,14 @@ class Servables:
             raise invalid(f"Unrecognized servable version label: {spec.label}; known are {sorted(labels)}")
         return labels[spec.label]
 
-    def _load(self, name: str, number: int, folder: Path, files: tuple) -> None:
-        version = _Version(files, State.LOADING)
+    def _is_due(self, known: _Version | None, folder: Path) -> bool:
+        if known is None or (known.state == State.END and known.error is None):
+            return True
+        # A version that failed is tried again when its files change: it may have been half copied.
+        return known.error is not None and known.files != _fingerprint(folder)
+
+    def _load(self, name: str, number: int, folder: Path) -> None:
+        version = _Version(_fingerprint(folder), State.LOADING)
         with self._lock:
             self._models[name][number] = version
         servable = None
@@ -204,8 +209,10 @@ class Servables:
             self._unload(name, number, version)
 
     def _unload(self, name: str, number: int, version: _Version) -> None:
-        servable, version.servable = version.servable, None
-        servable.close()
+        with self._lock:
+            servable, version.servable = version.servable, None
+        if servable is not None:
+            servable.close()
         with self._lock:
             version.state = State.END
         log.info("%s version %d is unloaded", name, number)

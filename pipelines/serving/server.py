@@ -1,6 +1,7 @@
 """Runs both halves on one folder of models: in this process for tests and notebooks, or until a signal ends it."""
 
 import errno
+import gc
 import logging
 import os
 import signal
@@ -12,13 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 import uvicorn
 
 from pipelines.serving.grpc_services import add_services
 from pipelines.serving.policy import read_policies
-from pipelines.serving.rest import Limits, rest_app
+from pipelines.serving.rest import Limits, RestApp
 from pipelines.serving.servables import Servables
 
 log = logging.getLogger(__name__)
@@ -66,7 +68,7 @@ def running(
         try:
             servables.start()
             add_services(grpc_server, servables, limits.request_bytes)
-            with _http_server(rest_app(servables, rest_workers, limits), listener):
+            with _http_server(RestApp(servables, rest_workers, limits), listener):
                 grpc_server.start()
                 address = f"[{host}]" if ":" in host else host
                 rest = f"http://{address}:{listener.getsockname()[1]}"
@@ -85,7 +87,7 @@ def serve(base: Path | str, rest_port: int = 8501, grpc_port: int = 8500, **sett
     main thread.
     """
     ended = threading.Event()
-    before = {}
+    before: dict[int, Any] = {}
 
     def end(number, frame):
         ended.set()
@@ -101,6 +103,10 @@ def serve(base: Path | str, rest_port: int = 8501, grpc_port: int = 8500, **sett
         print(f"  REST    {endpoint.rest}/v1/models/NAME")
         print(f"  gRPC    {endpoint.grpc}")
         print(f"  models  {shown or f'none yet; watching {base}'}", flush=True)
+        # A request for pixels as JSON makes enough lists to set off full collections, and each would walk all that
+        # TensorFlow ever imported, for 0.2 s and more, while every thread waits.
+        gc.collect()
+        gc.freeze()
         ended.wait()
         print("ending: finishing the requests in flight", flush=True)
     print("ended", flush=True)
@@ -108,7 +114,9 @@ def serve(base: Path | str, rest_port: int = 8501, grpc_port: int = 8500, **sett
 
 def _socket(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # By its protocol's number asyncio knows a socket as TCP and turns Nagle's algorithm off; else each answer, whose
+    # head and body are two writes, waits 40 ms for the client's delayed acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))

@@ -13,16 +13,20 @@ from tests.pipelines.serving import models
 REQUEST_BYTES = 2**20
 
 
+@pytest.fixture(autouse=True)
+def _fresh_world():
+    """No test here builds a Keras model, so there is nothing to clear, which takes longer than most of them."""
+
+
 @pytest.fixture(scope="session")
 def base(tmp_path_factory):
-    """A folder of models: half_plus_two (version 123, named with leading zeros), typed, colours, busy."""
+    """A folder of models: half_plus_two (version 123, named with leading zeros), typed, colours."""
     base = tmp_path_factory.mktemp("models")
-    for name in ("half_plus_two", "typed", "colours", "busy"):
+    for name in ("half_plus_two", "typed", "colours"):
         (base / name).mkdir()
     models.half_plus(base / "half_plus_two" / "00000123", 2.0)
     models.typed(base / "typed" / "1")
     models.colours(base / "colours" / "1")
-    models.busy(base / "busy" / "1")
     return base
 
 

@@ -105,20 +105,6 @@ def colours(folder: Path) -> Path:
     )
 
 
-def busy(folder: Path) -> Path:
-    """Multiplies a matrix `rounds` times, so that a request takes as long as a test asks for."""
-
-    def spin(rounds):
-        matrix = tf.eye(256) * 1.0
-        _, last = tf.while_loop(
-            lambda i, _: i < rounds[0], lambda i, m: (i + 1, tf.linalg.matmul(m, matrix)), [0, matrix]
-        )
-        return {"trace": tf.linalg.trace(last)[None]}
-
-    signature = [tf.TensorSpec([1], tf.int32, "rounds")]
-    return save(folder, tf.Module(), serving_default=tf.function(spin, input_signature=signature))
-
-
 def corrupt(folder: Path, like: Path) -> Path:
     """A copy of a version with the end of its graph cut off."""
     shutil.copytree(like, folder)

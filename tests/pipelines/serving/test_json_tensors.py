@@ -130,6 +130,8 @@ ONE, TWO = dict(default=tf.int32), dict(int=tf.int32, str=tf.string)
     [
         ("", ONE, "document is empty"),
         ("{", ONE, "JSON Parse error"),
+        ('{"instances": ["\\ud800"]}', dict(s=tf.string), "surrogate pair"),
+        ('{"instances": [' + 5000 * "9" + "]}", ONE, "JSON Parse error"),
         ("[1, 2]", ONE, "must be a JSON object"),
         ('{"instances": ' + 100_000 * "[" + 100_000 * "]" + "}", ONE, "nested too deeply"),
         ('{"instances": [1], "inputs": [1]}', ONE, "Not formatted correctly"),
@@ -172,6 +174,11 @@ def test_a_type_without_json_form_is_unimplemented():
     with pytest.raises(Refusal) as refused:
         read('{"instances": [1.0]}', x=tf.float16)
     assert refused.value.http_status == 501
+
+
+def test_escaped_text():
+    _, tensors = read(r'{"instances": ["\u00e9\ud83d\ude00\n"]}', default=tf.string)
+    assert tensors["default"][0].decode() == "é\U0001f600\n"
 
 
 def test_a_body_that_is_not_utf8():
