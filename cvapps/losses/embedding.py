@@ -176,7 +176,7 @@ class LiftedStructure(EmbeddingLoss):
         """(N,), (N, D) -> (N,)."""
         distances = euclidean_distances(y_pred)
         positive, negative = pairs(y_true)
-        # -1e9 and not -inf: a row without a negative must keep a finite gradient
+        # -1e9 and not -inf: no backend's gradient may meet the difference of two infinities
         ends = ops.logsumexp(ops.where(negative, self.margin - distances, -1e9), axis=-1)
         energy = ops.logaddexp(ends[:, None], ends[None]) + distances
         return per_anchor(ops.square(ops.relu(energy)) / 2, positive)
