@@ -41,7 +41,7 @@ types: setup
 check: lint types test
 
 bench: setup
-	@for file in benchmarks/*.py; do echo "== $$file"; $(python) $$file || exit 1; done
+	@for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=. $(python) $$file || exit 1; done
 
 serve: setup
 	$(python) -m pipelines serve

@@ -1,15 +1,9 @@
 """cvapps: classical computer-vision architectures as Keras 3 functional models, each proved against its paper."""
 
+# `layers` and `losses` are imported here so that Keras knows their names when it loads a saved model; the families of
+# models are imported when the registry is first asked
+from cvapps import analysis, layers, losses
 from cvapps.registry import changes, create_model, list_models, model_info
 
 __version__ = "0.1.0"
-__all__ = ["analysis", "changes", "create_model", "list_models", "model_info"]
-
-
-def __getattr__(name):
-    """Imports `cvapps.analysis`, and Keras with it, when it is first used."""
-    if name == "analysis":
-        import importlib
-
-        return importlib.import_module("cvapps.analysis")
-    raise AttributeError(f"module 'cvapps' has no attribute {name!r}")
+__all__ = ["analysis", "changes", "create_model", "layers", "list_models", "losses", "model_info"]

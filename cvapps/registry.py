@@ -10,14 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import keras
 import typeguard
 
 import cvapps
-
-if TYPE_CHECKING:  # `import cvapps` doesn't wait for Keras and its backend; the first look at the rows does
-    import keras
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class Row:
 
     name: str
     task: str
-    builder: Callable[..., "keras.Model"]
+    builder: Callable[..., keras.Model]
     settings: Mapping[str, Any]
     paper: Paper
     systems: tuple[int, ...]
@@ -58,7 +56,7 @@ _ROWS: dict[str, Row] = {}
 
 
 def register(
-    task: str, builder: Callable[..., "keras.Model"], variants: Mapping[str, dict], paper: Paper, systems: Iterable[int]
+    task: str, builder: Callable[..., keras.Model], variants: Mapping[str, dict], paper: Paper, systems: Iterable[int]
 ) -> None:
     """Enters every row of a family's table.
 
@@ -100,7 +98,7 @@ def list_models(pattern: str = "*", task: str | None = None) -> list[str]:
     return [name for name, row in _rows().items() if fnmatch.fnmatchcase(name, pattern) and task in (None, row.task)]
 
 
-def create_model(name: str, **overrides: Any) -> "keras.Model":
+def create_model(name: str, **overrides: Any) -> keras.Model:
     """Builds a model by name; `overrides` replace the row's settings.
 
     Raises ValueError for an unknown name or setting, TypeError for a value of the wrong type; each names what is known.

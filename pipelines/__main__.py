@@ -1,14 +1,12 @@
 """The command line: `python -m pipelines COMMAND`."""
 
 import logging
-import os
 import sys
 from pathlib import Path
 
 import click
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported, by a command
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+from pipelines.quiet import start_tensorflow
 
 
 class Kind(click.Group):
@@ -29,6 +27,8 @@ class Kind(click.Group):
 def main(debug):
     """Train, evaluate, register, export and serve vision models."""
     logging.basicConfig(level=logging.INFO if debug else logging.WARNING, format="%(message)s", stream=sys.stderr)
+    if "--help" not in sys.argv:
+        start_tensorflow()
 
 
 @main.command("list")

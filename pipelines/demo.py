@@ -2,11 +2,11 @@
 
 import io
 import logging
-import os
 import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+from pipelines.quiet import start_tensorflow
+
+start_tensorflow()  # before the others import it
 
 import click
 import numpy as np

@@ -33,19 +33,18 @@ def package(
     """
     folder = Path(folder)
     shutil.rmtree(folder, ignore_errors=True)
-    with publishing(folder) as temporary:
-        tracking.write_mlflow_model(model, temporary, np.clip(np.rint(sample), 0, 255).astype(np.uint8))
-        (temporary / "labels.json").write_text(json.dumps(list(class_names), indent=1, ensure_ascii=False) + "\n")
-        write_saved_model(
-            model,
-            temporary / "serving",
-            class_names=class_names,
-            size=size,
-            eval_crop=eval_crop,
-            name=name,
-            metadata=metadata,
-            sample=sample,
-        )
+    tracking.write_mlflow_model(model, folder, np.clip(np.rint(sample), 0, 255).astype(np.uint8))
+    (folder / "labels.json").write_text(json.dumps(list(class_names), indent=1, ensure_ascii=False) + "\n")
+    write_saved_model(
+        model,
+        folder / "serving",
+        class_names=class_names,
+        size=size,
+        eval_crop=eval_crop,
+        name=name,
+        metadata=metadata,
+        sample=sample,
+    )
     return folder
 
 

@@ -1,9 +1,5 @@
 """The README's table of models, from the registry: `python -m pipelines.readme` writes it anew."""
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
 import cvapps
 from pipelines.home import CHECKOUT
 

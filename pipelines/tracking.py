@@ -26,8 +26,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
 
-# Before mlflow is imported: nothing is reported to its makers, and no address is printed into a training's output.
+# Before mlflow is imported: nothing is reported to its makers, and nothing is printed into a training's output.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 import keras
@@ -46,7 +47,6 @@ from mlflow.types import Schema, TensorSpec
 from tqdm import tqdm
 
 from cvapps.registry import nearest
-from pipelines.environment import environment_tags
 from pipelines.home import CHECKOUT, home
 from pipelines.recorder import Recorder, metric_name
 from pipelines.spool import Spool, replace_text, spools
@@ -379,7 +379,7 @@ def open_run(
     experiment: str = "cvapps",
     resume_file: Path | None = None,
 ) -> Run:
-    """A run that is being tracked, with its environment as tags; the same run again where `resume_file` knows of one.
+    """A run that is being tracked; the same run again where `resume_file` knows of one.
 
     `params` is a nested mapping or dataclass. Under `mlflow run` it is the run that MLflow has made. Never raises and
     waits for no server: where not even the disk takes the journal, the run drops what it is told, and the log says so.
@@ -407,15 +407,29 @@ def open_run(
         run = Run(spool, destination, resume_file, began)
     except Exception as error:
         log.warning("this run can't be tracked and goes on: %s", error)
-    try:
-        facts = environment_tags()
-    except Exception as error:
-        log.warning("the environment can't be told: %s", error)
-        facts = {}
-    run.tags({**facts, **(tags or {})})
+    if tags:
+        run.tags(tags)
     if params:
         run.params(params)
     return run
+
+
+def run_of(resume_file: Path) -> str:
+    """The MLflow id of the run that `resume_file` belongs to, also where the run was sent by a `sync`.
+
+    Raises ValueError where MLflow hasn't the run, ConnectionError where it can't be reached.
+    """
+    old = _resumed(resume_file)
+    if old.get("run_id"):
+        return old["run_id"]
+    with _registry() as client:
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        found = client.search_runs(experiments, f"tags.`{KEY_TAG}` = '{old['key']}'") if old else []
+        if not found:
+            raise ValueError(
+                f"MLflow has not the run of {resume_file}; has it been sent? `python -m pipelines track sync`"
+            )
+        return found[0].info.run_id
 
 
 class Synced(NamedTuple):
@@ -531,6 +545,7 @@ def _check_names(name: str, alias: str | None) -> None:
 def _registry() -> Iterator[MlflowClient]:
     """A client for work that somebody waits for. Raises ConnectionError where MLflow can't be reached."""
     uri = tracking_uri()
+    mlflow.set_tracking_uri(uri)  # a registration looks its logged model up there, whatever client asks
     with _patience(REGISTRY_SECONDS, REGISTRY_RETRIES):
         try:
             yield MlflowClient(uri, uri)

@@ -14,6 +14,7 @@ from pipelines import checkpoint, export, pictures, tracking
 from pipelines import recipe as recipes
 from pipelines.callbacks import Diverged, Every, Pace, RestoreMetrics, StopOnNaN, StopWhenAsked
 from pipelines.data.classification import ClassificationData, open_data
+from pipelines.environment import environment_tags
 from pipelines.evaluate import predict_all, track_mistakes
 from pipelines.recipe import Recipe
 from pipelines.runs import RunFolder, open_run_folder
@@ -41,7 +42,7 @@ def train(name: str, recipe: Recipe) -> RunFolder:
         epoch_steps = min(recipe.epoch_steps or data.steps_per_epoch, data.steps_per_epoch)
         trainer = build_trainer(recipe, len(data.class_names), epoch_steps)
         params = {"recipe": name, **recipes.flatten(recipe)}
-        tags = {**tracking.environment_tags(), "data.fingerprint": data.fingerprint}
+        tags = {**environment_tags(), "data.fingerprint": data.fingerprint}
         run = tracking.open_run(name, params, tags, name, folder.tracked)
         status = "FAILED"
         try:

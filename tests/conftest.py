@@ -7,6 +7,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import keras
+import numpy as np
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -36,3 +37,9 @@ def home(tmp_path, monkeypatch):
     """A home of its own for everything that a run writes."""
     monkeypatch.setenv("CVAPPS_HOME", str(tmp_path / "var"))
     return tmp_path / "var"
+
+
+@pytest.fixture
+def rng():
+    """Random numbers that are the same in every run."""
+    return np.random.default_rng(0)

@@ -76,9 +76,9 @@ def _folded_weights(layer: layers.Layer, norm: layers.BatchNormalization) -> lis
     """The layer's weights and a bias, so that it gives what `norm` makes of its output; computed in float64."""
     *first, kernel = (np.asarray(w, "float64") for w in layer.get_weights()[: 2 if isinstance(layer, SEPARABLE) else 1])
     bias = layer.get_weights()[-1] if layer.use_bias else 0.0
-    mean, variance = (keras.ops.convert_to_numpy(v).astype("float64") for v in (norm.moving_mean, norm.moving_variance))
-    gamma = keras.ops.convert_to_numpy(norm.gamma) if norm.scale else 1.0
-    beta = keras.ops.convert_to_numpy(norm.beta) if norm.center else 0.0
+    mean, variance = (v.numpy().astype("float64") for v in (norm.moving_mean, norm.moving_variance))
+    gamma = norm.gamma.numpy() if norm.scale else 1.0
+    beta = norm.beta.numpy() if norm.center else 0.0
     scale = gamma / np.sqrt(variance + norm.epsilon)
     if isinstance(layer, TRANSPOSED):  # (k, k, out, in)
         kernel = kernel * scale[:, None]

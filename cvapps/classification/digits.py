@@ -8,9 +8,10 @@ Both take RGB and make it grey; they expect bright ink on a dark ground, as in t
 """
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from cvapps.blocks import grey
+from cvapps.layers.activation import scaled_tanh
 from cvapps.layers.convolution import TableConv2D
 from cvapps.registry import Paper, register
 
@@ -20,12 +21,6 @@ TABLE_I = (
     (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5),
     (0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5), (0, 1, 2, 3, 4, 5),
 )  # fmt: skip
-
-
-@keras.saving.register_keras_serializable("cvapps")
-def scaled_tanh(x):
-    """1.7159 tanh(2x / 3), which maps 1 to 1 and -1 to -1 (the paper's section II.B)."""
-    return 1.7159 * ops.tanh(2 / 3 * x)
 
 
 def fan_in_uniform(fan_in):

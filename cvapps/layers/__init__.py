@@ -1,1 +1,8 @@
 """Keras layers that Keras lacks: each has weights, state or a gradient of its own."""
+
+from cvapps.layers.activation import Maxout, scaled_tanh
+from cvapps.layers.convolution import TableConv2D
+from cvapps.layers.normalization import BatchNormalization
+from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
+
+__all__ = ["BatchNormalization", "MaxPoolingWithSwitches", "MaxUnpooling", "Maxout", "TableConv2D", "scaled_tanh"]

@@ -91,7 +91,7 @@ def shift(image: tf.Tensor, seed: tf.Tensor, part: float = 0.1) -> tf.Tensor:
 
 def flip(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Mirrored left to right, half of the time."""
-    return tf.cond(uniform([], seed) < 0.5, lambda: image[:, ::-1], lambda: image)
+    return tf.cond(uniform([], seed) < 0.5, lambda: tf.reverse(image, [1]), lambda: image)
 
 
 def color_jitter(

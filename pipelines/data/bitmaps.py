@@ -43,7 +43,8 @@ def decode_gif(encoded: tf.Tensor) -> tf.Tensor:
         (frame + 10 + palette + 1, tf.constant(True), tf.constant(0)),
     )
     whole = ~inside & (end <= tf.strings.length(encoded))
-    tf.debugging.Assert(whole, ["the GIF is cut off in its first frame"])
+    with tf.control_dependencies([tf.debugging.Assert(whole, ["the GIF is cut off in its first frame"])]):
+        end = tf.identity(end)
     header = tf.strings.substr(encoded, 0, 13 + _color_table(read_bytes(encoded, 10, 1)[0]))
     alone = tf.strings.join(
         [header, b",\0\0\0\0", tf.strings.substr(encoded, frame + 5, end - frame - 5), b";"]
@@ -131,13 +132,13 @@ def decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
     whole = end <= tf.cast(tf.strings.length(encoded), tf.int64)
     checks = [tf.debugging.Assert(known, message), tf.debugging.Assert(whole, ["the BMP is cut off"])]
     with tf.control_dependencies(checks):
-        start = tf.identity(start)
+        start, bits = tf.identity(start), tf.identity(bits)
     raw = tf.io.decode_raw(tf.strings.substr(encoded, start, end - start), tf.uint8)
     raw = tf.reshape(raw, (rows, stride))
 
     def direct() -> tf.Tensor:
         channels = bits // 8
-        return tf.reshape(raw[:, : columns * channels], (rows, columns, channels))[..., 2::-1]
+        return tf.reshape(raw[:, : columns * channels], (rows, columns, channels))[..., :3]
 
     def indexed() -> tf.Tensor:
         shifts = tf.cast(tf.range(8 - bits, -1, -bits), tf.uint8)
@@ -145,8 +146,8 @@ def decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
         entry = tf.where(old, 3, 4)
         table = tf.strings.substr(encoded, 14 + tf.cast(size, tf.int32), 256 * entry)
         table = tf.io.decode_raw(table, tf.uint8, fixed_length=1024)[: 256 * entry]
-        table = tf.reshape(table, (256, entry))[:, 2::-1]
+        table = tf.reshape(table, (256, entry))[:, :3]
         return tf.gather(table, tf.cast(tf.reshape(numbers, (rows, -1))[:, :columns], tf.int32))
 
-    image = tf.cond(bits >= 24, direct, indexed)
-    return tf.ensure_shape(tf.cond(height < 0, lambda: image, lambda: image[::-1]), (None, None, 3))
+    image = tf.cond(bits >= 24, direct, indexed)  # blue, green, red, and as a rule the lowest row first
+    return tf.ensure_shape(tf.raw_ops.Reverse(tensor=image, dims=tf.stack([height > 0, False, True])), (None, None, 3))

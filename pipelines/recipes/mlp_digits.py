@@ -10,7 +10,7 @@ from pipelines.recipe import Data, Optimizer, Recipe, Schedule
 RECIPE = Recipe(
     model="mlp",
     settings={"hidden": (256,)},
-    data=Data("digits", size=(16, 16), augment=("shift(1)",), batch=32),
+    data=Data("digits", size=(16, 16), augment=("shift(0.1)",), batch=32),
     epochs=30,
     optimizer=Optimizer(learning_rate=0.05, weight_decay=1e-4),
     schedule=Schedule("cosine", warmup_epochs=1),

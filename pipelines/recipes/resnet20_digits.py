@@ -10,7 +10,7 @@ from pipelines.recipe import Data, Optimizer, Recipe, Schedule
 
 RECIPE = Recipe(
     model="resnet20_cifar",
-    data=Data("digits", augment=("shift(3)",), batch=64),
+    data=Data("digits", augment=("shift(0.1)",), batch=64),
     epochs=12,
     optimizer=Optimizer(learning_rate=0.1 * 64 / 128, weight_decay=1e-4),
     schedule=Schedule("cosine", warmup_epochs=1),

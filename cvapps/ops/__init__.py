@@ -1,0 +1,1 @@
+"""Pure tensor functions without weights: `op(tensor, ...) -> tensor`, on any backend."""

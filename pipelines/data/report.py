@@ -1,0 +1,85 @@
+"""What a recipe's data is: statistics as Markdown, and a training batch as the network sees it."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from pipelines.data.augment import rgb
+from pipelines.data.classification import ClassificationData, open_data
+from pipelines.data.decode import decode_image
+from pipelines.data.streams import Source
+from pipelines.pictures import batch_sheet
+from pipelines.recipe import Recipe
+
+SAMPLE = 1000  # pictures whose pixels are averaged
+LISTED = 40  # classes and unreadable files of which each has a line
+
+
+def show(recipe: Recipe, folder: Path) -> None:
+    """Prints the statistics of the recipe's data and writes them, statistics.md, with batch.png into `folder`."""
+    data = open_data(recipe)
+    text = statistics(recipe.data.source, data)
+    images, labels = next(iter(data.training_batches(0)))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "statistics.md").write_text(text, encoding="utf-8")
+    batch_sheet(images.numpy(), labels.numpy(), data.class_names).savefig(folder / "batch.png")
+    print(f"{text}\nwritten: {folder / 'statistics.md'}, {folder / 'batch.png'}")
+
+
+def statistics(title: str, data: ClassificationData) -> str:
+    """Pictures by class, their sizes, mean and deviation of their pixels, and what had to be left out, as Markdown."""
+    train, validation = data.dataset.train, data.dataset.validation
+    mean, deviation, sample = pixel_moments(train)
+    lines = [
+        f"# {title}",
+        "",
+        f"{train.size} training and {validation.size} validation pictures of {len(data.class_names)} classes; "
+        f"{len(data.dataset.unreadable)} left out as unreadable. Fingerprint {data.fingerprint[:16]}.",
+        "",
+        "| | least | median | most |",
+        "|---|---:|---:|---:|",
+    ]
+    sizes = np.concatenate([train.sizes, validation.sizes])
+    for name, values in (
+        ("height", sizes[:, 0]),
+        ("width", sizes[:, 1]),
+        ("width / height", sizes[:, 1] / sizes[:, 0]),
+    ):
+        lines.append(f"| {name} | " + " | ".join(f"{f(values):.4g}" for f in (np.min, np.median, np.max)) + " |")
+    lines += [
+        "",
+        f"| pixels of {sample} training pictures | red | green | blue |",
+        "|---|---:|---:|---:|",
+        "| mean | " + " | ".join(f"{value:.2f}" for value in mean) + " |",
+        "| deviation | " + " | ".join(f"{value:.2f}" for value in deviation) + " |",
+        "",
+        "| class | training | validation |",
+        "|---|---:|---:|",
+    ]
+    counts = [np.bincount(source.labels, minlength=len(data.class_names)) for source in (train, validation)]
+    classes = [f"| {name} | {a} | {b} |" for name, a, b in zip(data.class_names, *counts, strict=True)]
+    lines += _shortened(classes, "| and {} more | | |")
+    if data.dataset.unreadable:
+        bad = [f"- {name}: {reason}" for name, reason in data.dataset.unreadable]
+        lines += ["", "Left out:", "", *_shortened(bad, "- and {} more")]
+    return "\n".join(lines) + "\n"
+
+
+def pixel_moments(source: Source) -> tuple[np.ndarray, np.ndarray, int]:
+    """Mean and standard deviation by channel, in 0..255 and before any resizing, over up to SAMPLE pictures."""
+
+    def moments(content, label, index):
+        image = decode_image(content) if content.dtype == tf.string else rgb(content)
+        pixels = tf.reshape(tf.cast(image, tf.float64), (-1, 3))
+        return tf.cast(tf.shape(pixels)[0], tf.float64), tf.reduce_sum(pixels, 0), tf.reduce_sum(pixels**2, 0)
+
+    pictures = source.stream(0, 0, shuffle=True).take(SAMPLE).map(moments, num_parallel_calls=tf.data.AUTOTUNE)
+    counts, sums, squares = (np.sum(part, 0) for part in zip(*pictures.as_numpy_iterator(), strict=True))
+    mean = sums / counts
+    return mean, np.sqrt(np.maximum(squares / counts - mean**2, 0)), min(SAMPLE, source.size)
+
+
+def _shortened(lines: list[str], rest: str) -> list[str]:
+    """The first LISTED lines, and how many more there are."""
+    return lines[:LISTED] + [rest.format(len(lines) - LISTED)] * (len(lines) > LISTED)

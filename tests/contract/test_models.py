@@ -1,0 +1,204 @@
+"""The properties that every registered model has: one small row of each family by default, all rows under `-m slow`."""
+
+import re
+from functools import cache
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from numpy.testing import assert_allclose, assert_array_equal
+
+import cvapps
+from tests import tolerances
+
+TENSORFLOW = keras.backend.backend() == "tensorflow"
+DEFAULT_ROWS = ("lenet5", "mlp", "resnet18", "resnet20_cifar", "simple_convnet")
+ONE_SIZE = {
+    "lenet5": "F6 reads one place of C5",
+    "mlp": "a weight for each pixel",
+    "perceptron": "a weight for each pixel",
+    "simple_convnet": "the logits have a weight for each place",
+}
+NO_FEATURES = dict.fromkeys(ONE_SIZE, "not a backbone")
+LAYER_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+
+
+def rows(exceptions=()):
+    """The names of all rows but the exceptions, all but the default ones marked slow."""
+    names = [name for name in cvapps.list_models() if name not in exceptions]
+    return [pytest.param(name, marks=() if name in DEFAULT_ROWS else pytest.mark.slow) for name in names]
+
+
+every_row = pytest.mark.parametrize("name", rows())
+every_backbone = pytest.mark.parametrize("name", rows(NO_FEATURES))
+any_size = pytest.mark.parametrize("name", rows(ONE_SIZE))
+
+
+def small_shape(name):
+    """The row's own picture size, at most 64 pixels."""
+    height, width, channels = cvapps.model_info(name).input_shape
+    return min(height, 64), min(width, 64), channels
+
+
+def build(name, **settings):
+    """The row at its small size and with few classes."""
+    return cvapps.create_model(name, **{"input_shape": small_shape(name), "num_classes": 7, **settings})
+
+
+@cache
+def pictures(name, count=3):
+    """Random whole pixels in [0, 255], float32."""
+    random = np.random.default_rng(0)
+    return random.integers(0, 256, (count, *small_shape(name))).astype("float32")
+
+
+def values(variables):
+    """Copies of the variables as arrays."""
+    return [v.numpy().copy() for v in variables]
+
+
+def outputs(model, x, training=False):
+    """The model's outputs as a list of arrays, each as wide as the model made it."""
+    return [ops.convert_to_numpy(y) for y in keras.tree.flatten(model(x, training=training))]
+
+
+def train_one_step(model, name, optimizer, **compile_settings):
+    """Trains on a batch of three and returns the loss."""
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss, **compile_settings)
+    return float(model.train_on_batch(pictures(name), np.array([0, 3, 6])))
+
+
+def test_the_default_rows_are_one_of_each_family():
+    """A new family without a default row would be tested by nobody's `make test`."""
+    info = [cvapps.model_info(name) for name in cvapps.list_models()]
+    assert len(info) == len(rows()) == 24
+    assert {cvapps.model_info(name).builder for name in DEFAULT_ROWS} == {row.builder for row in info}
+    assert set(ONE_SIZE) <= {row.name for row in info}
+
+
+@every_row
+def test_layers_are_named_by_hand(name):
+    """The names are words joined by `_`, unique, and the same in a second build, as automatic ones would not be."""
+    first, second = ([layer.name for layer in build(name).operations] for _ in range(2))
+    assert first == second
+    assert len(set(first)) == len(first) > 2
+    assert [n for n in first if not LAYER_NAME.fullmatch(n)] == []
+
+
+@every_row
+def test_gives_float32_logits_under_the_row_name(name):
+    model = build(name)
+    (y,) = outputs(model, pictures(name))
+    assert model.name == name
+    assert (y.shape, y.dtype) == ((3, 7), np.float32)
+    assert np.isfinite(y).all()
+    assert np.ptp(y, axis=0).min() > 0  # the picture decides
+
+
+@every_row
+def test_keras_file_is_bit_equal(name, tmp_path):
+    model = build(name)
+    train_one_step(model, name, keras.optimizers.SGD(0.01))  # so that no weight has its first value
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert [op.name for op in loaded.operations] == [op.name for op in model.operations]
+    assert [(v.path, v.dtype) for v in loaded.weights] == [(v.path, v.dtype) for v in model.weights]
+    for a, b in zip(values(model.weights), values(loaded.weights), strict=True):
+        assert_array_equal(a, b)
+    assert_array_equal(outputs(model, pictures(name))[0], outputs(loaded, pictures(name))[0])
+
+
+@every_row
+def test_one_step_moves_every_trainable_weight(name):
+    model = build(name)
+    before = values(model.trainable_variables)
+    assert np.isfinite(train_one_step(model, name, keras.optimizers.SGD(1.0)))
+    moved = [np.any(old != new) for old, new in zip(before, values(model.trainable_variables), strict=True)]
+    assert [v.path for v, m in zip(model.trainable_variables, moved, strict=True) if not m] == []
+
+
+@every_row
+def test_batch_of_three_is_three_batches_of_one(name):
+    model, x = build(name), pictures(name)
+    (together,) = outputs(model, x)
+    alone = np.concatenate([outputs(model, x[i : i + 1])[0] for i in range(3)])
+    assert_allclose(alone, together, **tolerances.REORDERED)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@every_row
+def test_trains_in_mixed_precision(name, policy):
+    keras.config.set_dtype_policy(policy)
+    model = build(name)
+    optimizer = keras.optimizers.SGD(0.1)
+    if policy == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=2.0**7)
+    before = values(model.trainable_variables)
+    assert np.isfinite(train_one_step(model, name, optimizer))
+    after = values(model.trainable_variables)
+    assert any(np.any(old != new) for old, new in zip(before, after, strict=True))  # no step lost to an overflow
+    assert {str(v.dtype) for v in model.weights} == {"float32"}
+    assert all(np.isfinite(v).all() for v in values(model.weights))
+    (y,) = outputs(model, pictures(name))
+    assert y.dtype == np.float32
+    assert np.isfinite(y).all()
+    assert {op.compute_dtype for op in model.layers} > {policy.removeprefix("mixed_")}
+
+
+@every_row
+def test_xla_compiles_training(name):
+    """The same losses of two steps as without XLA."""
+    model = build(name, **({"dropout": 0.0} if "dropout" in cvapps.model_info(name).defaults else {}))
+    weights, losses = model.get_weights(), []
+    for jit in (False, True):
+        model.set_weights(weights)
+        losses.append(train_one_step(model, name, keras.optimizers.SGD(1e-3), jit_compile=jit))
+        losses.append(float(model.train_on_batch(pictures(name), np.array([0, 3, 6]))))
+    assert_allclose(losses[2:], losses[:2], **tolerances.PARITY)
+
+
+@pytest.mark.skipif(not TENSORFLOW, reason="a SavedModel is TensorFlow's")
+@every_row
+def test_saved_model_is_equal(name, tmp_path):
+    import tensorflow as tf
+
+    model, x = build(name), pictures(name)
+    module = tf.Module()
+    module.weights = [v.value for v in model.variables]  # the raw variables: a Keras model in it would fail in C++
+    specification = tf.TensorSpec((None, *small_shape(name)), tf.float32, name="pixels")
+    module.serve = tf.function(lambda pixels: model(pixels, training=False), input_signature=[specification])
+    tf.saved_model.save(module, tmp_path / "saved")
+    loaded = tf.saved_model.load(tmp_path / "saved")
+    assert_allclose(loaded.serve(x).numpy(), outputs(model, x)[0], **tolerances.SAME_MATH)
+
+
+@every_backbone
+def test_features_have_their_strides(name):
+    model = build(name, num_classes=None)
+    features = model(pictures(name))
+    assert list(features) == sorted(features)
+    height, width, _ = small_shape(name)
+    for key, feature in features.items():
+        stride = 2 ** int(key.removeprefix("C"))
+        assert tuple(feature.shape[:3]) == (3, -(-height // stride), -(-width // stride))
+        assert np.isfinite(ops.convert_to_numpy(feature)).all()
+    assert [layer.name for layer in model.operations] == [layer.name for layer in build(name).operations][:-2]
+
+
+@any_size
+def test_takes_any_picture_size(name):
+    """One model with open sizes gives what a model made for the size gives."""
+    opened = build(name, input_shape=(None, None, 3))
+    for height, width in ((49, 70), (64, 33)):
+        x = np.random.default_rng(1).uniform(0, 255, (2, height, width, 3)).astype("float32")
+        made = build(name, input_shape=(height, width, 3))
+        made.set_weights(opened.get_weights())
+        assert_allclose(outputs(opened, x)[0], outputs(made, x)[0], **tolerances.REORDERED)
+
+
+@every_row
+def test_whole_numbers_are_pixels_too(name):
+    model, x = build(name), pictures(name)
+    assert_array_equal(outputs(model, x.astype("uint8"))[0], outputs(model, x)[0])

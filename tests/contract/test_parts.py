@@ -1,0 +1,243 @@
+"""Each property of a part once, over every layer, loss and op of the library. A new part adds one row."""
+
+import importlib
+import inspect
+import pkgutil
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import cvapps.layers
+import cvapps.losses
+import cvapps.ops
+from cvapps.layers.activation import Maxout
+from cvapps.layers.convolution import TableConv2D
+from cvapps.layers.normalization import BatchNormalization
+from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
+from cvapps.losses import detection, embedding
+from cvapps.ops import boxes, pooling
+from tests.backends import compiled, gradient
+from tests.tolerances import EXACT, HALF, REORDERED
+
+RNG = np.random.default_rng(0)
+IMAGE = RNG.normal(size=(2, 6, 8, 4)).astype("float32")
+SMALL = RNG.normal(size=(2, 3, 4, 4)).astype("float32")
+SWITCHES = np.asarray(pooling.max_pool_with_argmax(IMAGE, 2, 2)[1])
+CORNERS = RNG.uniform(0, 30, (2, 8, 2))
+BOXES, OTHERS = np.concatenate([CORNERS, CORNERS + RNG.uniform(5, 30, (2, 8, 2))], axis=-1).astype("float32")
+CLASSES = np.array([0, 1, 0, 2, 1, 2, 0, 1])
+VECTORS = RNG.normal(size=(8, 5)).astype("float32")
+VECTORS /= np.linalg.norm(VECTORS, axis=-1, keepdims=True)
+
+# (constructor, inputs)
+LAYERS = {
+    "BatchNormalization": (lambda: BatchNormalization(momentum=0.8), [IMAGE]),
+    "TableConv2D": (lambda: TableConv2D(((0, 1), (2, 3), (0, 1, 2, 3)), 3), [IMAGE]),
+    "Maxout": (lambda: Maxout(2), [IMAGE]),
+    "MaxPoolingWithSwitches": (lambda: MaxPoolingWithSwitches(3, 2), [IMAGE]),
+    "MaxUnpooling": (MaxUnpooling, [SMALL, SWITCHES, IMAGE]),
+}
+# (constructor with settings that are not the defaults, y_true, y_pred)
+LOSSES = {
+    "IoU": (lambda: detection.IoU(reduction="sum"), BOXES, OTHERS),
+    "GIoU": (lambda: detection.GIoU(reduction="sum"), BOXES, OTHERS),
+    "TripletSemiHard": (lambda: embedding.TripletSemiHard(0.5, "euclidean"), CLASSES, VECTORS),
+    "TripletHard": (lambda: embedding.TripletHard(0.5, "squared"), CLASSES, VECTORS),
+    "Contrastive": (lambda: embedding.Contrastive(1.5), CLASSES % 2, np.abs(VECTORS[:, 0])),
+    "NPairs": (lambda: embedding.NPairs(reduction="sum"), CLASSES, VECTORS @ VECTORS.T),
+    "LiftedStructure": (lambda: embedding.LiftedStructure(0.5), CLASSES, VECTORS),
+}
+# (function, inputs, the type of its first output for half inputs, where None is the inputs' own)
+OPS = {
+    "area": (boxes.area, [BOXES], "float32"),
+    "intersection": (boxes.intersection, [BOXES, OTHERS], "float32"),
+    "enclosure": (boxes.enclosure, [BOXES, OTHERS], "float32"),
+    "iou": (boxes.iou, [BOXES, OTHERS], "float32"),
+    "giou": (boxes.giou, [BOXES, OTHERS], "float32"),
+    "max_pool_with_argmax": (lambda x: pooling.max_pool_with_argmax(x, 3, 2), [IMAGE], None),
+    "max_unpool": (lambda x, switches: pooling.max_unpool(x, switches, (6, 8)), [SMALL, SWITCHES], None),
+}
+every_layer = pytest.mark.parametrize("name", LAYERS)
+every_loss = pytest.mark.parametrize("name", LOSSES)
+every_op = pytest.mark.parametrize("name", OPS)
+halves = pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+
+
+def public(package, kind):
+    """Names of a package's own public functions or serializable classes."""
+    found = set()
+    for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        module = importlib.import_module(info.name)
+        for name, value in vars(module).items():
+            if kind(value) and value.__module__ == module.__name__ and not name.startswith("_"):
+                registered = keras.saving.get_registered_name(value).startswith("cvapps>")
+                if registered or not inspect.isclass(value):
+                    found.add(name)
+    return found
+
+
+def is_float(value):
+    """Whether a tensor holds floats."""
+    return "float" in keras.backend.standardize_dtype(value.dtype)
+
+
+def call(layer, inputs):
+    """A layer takes one tensor, or a list."""
+    return layer(inputs[0] if len(inputs) == 1 else list(inputs))
+
+
+def listed(outputs):
+    """The outputs of a part as a list of tensors."""
+    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+
+
+def squares(outputs):
+    """A scalar that depends on every float output."""
+    return sum(ops.sum(ops.square(ops.cast(y, "float32"))) for y in listed(outputs) if is_float(y))
+
+
+def check_gradient(function, x):
+    """The derivative is finite and not all zero."""
+    found = gradient(function, x)
+    assert np.isfinite(found).all()
+    assert np.abs(found).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("package", "kind", "rows"),
+    [
+        (cvapps.layers, inspect.isclass, LAYERS),
+        (cvapps.losses, inspect.isclass, LOSSES),
+        (cvapps.ops, inspect.isfunction, OPS),
+    ],
+    ids=["layers", "losses", "ops"],
+)
+def test_every_part_has_a_row(package, kind, rows):
+    assert public(package, kind) == set(rows)
+
+
+@every_layer
+def test_a_layer_saves_and_loads_bit_equal(name, tmp_path):
+    build, inputs = LAYERS[name]
+    symbols = [keras.Input(x.shape[1:], dtype=x.dtype.name, name=f"input{i}") for i, x in enumerate(inputs)]
+    layer = build()
+    model = keras.Model(symbols, call(layer, symbols))
+    for weight in layer.weights:
+        weight.assign(RNG.uniform(0.5, 1.5, weight.shape))
+    model.save(tmp_path / "part.keras")
+    again = keras.models.load_model(tmp_path / "part.keras")
+    assert again.layers[-1].get_config() == layer.get_config()
+    for found, expected in zip(listed(again(inputs)), listed(model(inputs)), strict=True):
+        np.testing.assert_allclose(found, expected, **EXACT)
+
+
+@every_layer
+def test_a_layer_promises_the_shape_and_type_that_it_returns(name):
+    build, inputs = LAYERS[name]
+    layer = build()
+    any_size = [keras.Input((None, None, x.shape[-1]), dtype=x.dtype.name) for x in inputs]
+    known = [keras.Input(batch_shape=x.shape, dtype=x.dtype.name) for x in inputs]
+    found = listed(call(layer, inputs))
+    for promise, other, y in zip(listed(call(layer, known)), listed(call(layer, any_size)), found, strict=True):
+        assert promise.shape == tuple(y.shape)
+        assert other.shape == (None, None, None, y.shape[-1])
+        assert promise.dtype == other.dtype == keras.backend.standardize_dtype(y.dtype)
+
+
+@every_layer
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_a_layer_computes_in_half_and_keeps_float32_weights(name, policy):
+    build, inputs = LAYERS[name]
+    reference = build()
+    expected = listed(call(reference, inputs))
+    keras.config.set_dtype_policy(policy)
+    layer = build()
+    call(layer, inputs)
+    layer.set_weights(reference.get_weights())
+    for y, exact in zip(listed(call(layer, inputs)), expected, strict=True):
+        if is_float(y):
+            assert keras.backend.standardize_dtype(y.dtype) == policy.removeprefix("mixed_")
+            np.testing.assert_allclose(ops.cast(y, "float32"), exact, **HALF)
+    assert {weight.dtype for weight in layer.weights} <= {"float32"}
+
+
+@every_layer
+def test_a_layer_has_gradients_and_compiles(name):
+    build, (x, *rest) = LAYERS[name]
+    layer = build()
+    expected = listed(call(layer, [x, *rest]))
+    check_gradient(lambda x: squares(call(layer, [x, *rest])), x)
+    for found, y in zip(listed(compiled(lambda x: call(layer, [x, *rest]))(x)), expected, strict=True):
+        np.testing.assert_allclose(found, y, **REORDERED)
+
+
+@every_loss
+def test_a_loss_is_rebuilt_from_its_configuration(name):
+    build, y_true, y_pred = LOSSES[name]
+    loss = build()
+    again = keras.losses.deserialize(keras.losses.serialize(loss))
+    assert type(again) is type(loss)
+    assert again.get_config() == loss.get_config()
+    np.testing.assert_allclose(again(y_true, y_pred), loss(y_true, y_pred), **EXACT)
+
+
+@every_loss
+@halves
+def test_a_loss_is_float32_whatever_the_policy(name, dtype):
+    build, y_true, y_pred = LOSSES[name]
+    expected = build()(y_true, y_pred)
+    keras.config.set_dtype_policy(f"mixed_{dtype}")
+    value = build()(y_true, ops.cast(y_pred, dtype))
+    assert keras.backend.standardize_dtype(value.dtype) == "float32"
+    np.testing.assert_allclose(value, expected, **HALF)
+
+
+@every_loss
+def test_a_loss_has_a_value_per_example_gradients_and_compiles(name):
+    build, y_true, y_pred = LOSSES[name]
+    config = {**build().get_config(), "reduction": None}
+    assert tuple(type(build()).from_config(config)(y_true, y_pred).shape) == (8,)
+    loss = build()
+    check_gradient(lambda x: loss(y_true, x), y_pred)
+    np.testing.assert_allclose(compiled(lambda x: loss(y_true, x))(y_pred), loss(y_true, y_pred), **REORDERED)
+
+
+@every_op
+@halves
+def test_an_op_s_type_for_half_inputs(name, dtype):
+    function, inputs, expected = OPS[name]
+    first = listed(function(*(ops.cast(x, dtype) if is_float(x) else x for x in inputs)))[0]
+    assert keras.backend.standardize_dtype(first.dtype) == (expected or dtype)
+
+
+@every_op
+def test_an_op_has_gradients_and_compiles(name):
+    function, (x, *rest), _ = OPS[name]
+    check_gradient(lambda x: squares(function(x, *rest)), x)
+    for found, y in zip(listed(compiled(lambda x: function(x, *rest))(x)), listed(function(x, *rest)), strict=True):
+        np.testing.assert_allclose(found, y, **REORDERED)
+
+
+@every_op
+def test_an_op_works_in_a_functional_model_that_saves_and_loads(name, tmp_path):
+    function, inputs, _ = OPS[name]
+    symbols = [keras.Input(batch_shape=x.shape, dtype=x.dtype.name, name=f"input{i}") for i, x in enumerate(inputs)]
+    model = keras.Model(symbols, function(*symbols))
+    model.save(tmp_path / "op.keras")
+    again = keras.models.load_model(tmp_path / "op.keras")
+    for found, expected in zip(listed(again(inputs)), listed(function(*inputs)), strict=True):
+        np.testing.assert_allclose(found, expected, **EXACT)
+
+
+def test_losses_train_a_model_under_mixed_precision():
+    """`compile` and `fit` take them by name of the class as any loss of Keras."""
+    keras.config.set_dtype_policy("mixed_float16")
+    model = keras.Sequential(
+        [keras.Input((5,)), keras.layers.Dense(4), keras.layers.UnitNormalization(dtype="float32")]
+    )
+    model.compile("sgd", embedding.TripletSemiHard(), jit_compile=False)
+    before = model.evaluate(VECTORS, CLASSES, batch_size=8, verbose=0)
+    model.fit(VECTORS, CLASSES, batch_size=8, epochs=20, verbose=0)
+    assert model.evaluate(VECTORS, CLASSES, batch_size=8, verbose=0) < before

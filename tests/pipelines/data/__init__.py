@@ -1,0 +1,1 @@
+"""The data pipeline: decoding, sources, augmentation, batches."""
