@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TEMPORARY = ".tmp-"  # TensorFlow Serving passes over every folder whose name is not an integer
@@ -23,12 +23,9 @@ def publishing(final: Path) -> Iterator[Path]:
     """
     final = Path(final)
     final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.parent / f"{TEMPORARY}{final.name}-{secrets.token_hex(4)}"
-    with _locked(final.parent):
-        for leftover in final.parent.glob(f"{TEMPORARY}*"):
-            _remove_if_abandoned(leftover)
-        temporary.mkdir()  # not tempfile's: that is closed to other users, as whom a server may run
-        owner = _lock(temporary)
+    for leftover in final.parent.glob(f"{TEMPORARY}*"):
+        _remove_if_abandoned(leftover)
+    temporary, owner = _own_folder(final)
     try:
         yield temporary
         _flush(temporary)
@@ -74,27 +71,31 @@ def _flush(folder: Path) -> None:
         os.close(descriptor)
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """No other process is in here: between making a temporary folder and locking it, nobody may judge it abandoned."""
-    descriptor = _lock(folder)
-    try:
-        yield
-    finally:
-        os.close(descriptor)
+def _own_folder(final: Path) -> tuple[Path, int]:
+    """A new temporary folder, and the lock that says it has an owner."""
+    while True:
+        temporary = final.parent / f"{TEMPORARY}{final.name}-{secrets.token_hex(4)}"
+        temporary.mkdir()  # not tempfile's: that is closed to other users, as whom a server may run
+        with suppress(FileNotFoundError):
+            owner = _lock(temporary)
+            if temporary.exists():
+                return temporary, owner
+            os.close(owner)  # another process took it for abandoned before it was locked
 
 
 def _lock(folder: Path, flags: int = fcntl.LOCK_EX) -> int:
     descriptor = os.open(folder, os.O_RDONLY)
-    fcntl.flock(descriptor, flags)
+    try:
+        fcntl.flock(descriptor, flags)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
     return descriptor
 
 
 def _remove_if_abandoned(leftover: Path) -> None:
     """The kernel drops a dead process's lock, so a temporary folder that can be locked has no owner."""
-    try:
+    with suppress(BlockingIOError, FileNotFoundError):  # its owner lives, or it is gone by now
         descriptor = _lock(leftover, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return
-    shutil.rmtree(leftover, ignore_errors=True)
-    os.close(descriptor)
+        shutil.rmtree(leftover, ignore_errors=True)
+        os.close(descriptor)

@@ -14,12 +14,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from mlflow import MlflowClient
 from PIL import Image
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 import cvapps
-from pipelines import saved_model
+from pipelines import saved_model, tracking
 from pipelines.data.decode import decode_image, fit
 from pipelines.export import export, package
 from pipelines.saved_model import describe, probabilities, stamp, write_saved_model
@@ -409,13 +410,10 @@ def test_a_disk_that_fills_up_while_writing_leaves_no_version(tmp_path, monkeypa
 @pytest.fixture(scope="module")
 def registered(tmp_path_factory):
     """A home of its own whose registry has one version of `tiny_digits`."""
-    pytest.importorskip("mlflow")
-    from pipelines import tracking
-
     place = tmp_path_factory.mktemp("registry")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CVAPPS_HOME", str(place))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place / 'mlflow.db'}")
         model = small()
         folder = package(
             model,
@@ -427,9 +425,9 @@ def registered(tmp_path_factory):
             metadata={"recipe": "tiny"},
             sample=pictures(4, *SIZE).astype(np.float32),
         )
-        with tracking.open_run("tiny", {}, {}) as run:
-            pass
-        version = tracking.register_model(folder, "tiny_digits", run.run_id, "champion")
+        client = MlflowClient(tracking.tracking_uri())
+        run = client.create_run(client.create_experiment("tiny", (place / "artifacts").as_uri()))
+        version = tracking.register_model(folder, "tiny_digits", run.info.run_id, "champion")
         yield model, folder, version
 
 
@@ -466,8 +464,6 @@ def test_export_of_what_the_registry_does_not_have(registered, tmp_path):
 
 
 def test_export_of_a_damaged_model_publishes_nothing(registered, tmp_path, monkeypatch):
-    from pipelines import tracking
-
     fetch = tracking.fetch_model
 
     def damaged(uri, folder):

@@ -79,6 +79,14 @@ def test_same_tree_sees_every_kind_of_difference(tmp_path):
     assert not same_tree(tmp_path / "a", tmp_path / "b")
 
 
+def test_one_inside_another(tmp_path):
+    """A package publishes its SavedModel inside itself."""
+    with publishing(tmp_path / "1") as outer:
+        publish(outer / "2", "x")
+        assert visible(outer) == ["2"]
+    assert (tmp_path / "1" / "2" / "deep" / "file").read_text() == "x"
+
+
 KILLED = """
 import sys, time
 from pathlib import Path
