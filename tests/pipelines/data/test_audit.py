@@ -43,7 +43,7 @@ def test_bad_pictures_are_named_and_left_out(spoilt, caplog):
         dataset = open_source(Data(source=f"folder:{spoilt}", max_bad=0.1))
     reasons = {name.rsplit("/", 1)[1]: reason for name, reason in dataset.unreadable}
     assert sorted(reasons) == ["bomb.png", "cut.jpg", "empty.jpg", "text.png"]
-    assert "20000 20000 is more than 67108864 pixels" in reasons["bomb.png"]
+    assert "20000, 20000 is more than 67108864 pixels" in reasons["bomb.png"]
     assert "Invalid JPEG data" in reasons["cut.jpg"]
     assert reasons["text.png"] == "not a JPEG, PNG, GIF or BMP picture; bytes: 21"
     assert reasons["empty.jpg"].endswith("bytes: 0")

@@ -13,7 +13,7 @@ from pipelines.recipe import Data, Recipe
 from tests.pipelines.data.samples import class_folders
 from tests.tolerances import EXACT, SAME_MATH
 
-EVERY_PICTURE = ("flip", "shift", "pad_crop(2)", "color_jitter", "pca_lighting", "rand_augment", "mixup", "cutmix")
+EVERY_PICTURE = ("flip", "shift", "pad_crop(2)", "color_jitter", "pca_lighting", "rand_augment(1)", "mixup", "cutmix")
 
 
 @pytest.fixture
@@ -50,7 +50,9 @@ def test_threads_restarts_and_seeds_change_nothing(folder):
 
 
 def test_the_fitted_cache_changes_nothing(folder):
-    recipe = Recipe("x", data=Data(source=folder, size=(16, 20), batch=8, eval_crop=0.9, augment=EVERY_PICTURE))
+    recipe = Recipe(
+        "x", data=Data(source=folder, size=(16, 20), batch=8, eval_crop=0.9, augment=("flip", "shift", "cutmix"))
+    )
     cached, read = (open_data(replace(recipe, data=replace(recipe.data, cache=cache))) for cache in (True, False))
     assert equal(batches(cached.training_batches(1)), batches(read.training_batches(1)))
     assert equal(batches(cached.validation_batches()), batches(read.validation_batches()))
