@@ -56,7 +56,11 @@ _ROWS: dict[str, Row] = {}
 
 
 def register(
-    task: str, builder: Callable[..., keras.Model], variants: Mapping[str, dict], paper: Paper, systems: Iterable[int]
+    task: str,
+    builder: Callable[..., keras.Model],
+    variants: Mapping[str, Mapping[str, Any]],
+    paper: Paper,
+    systems: Iterable[int],
 ) -> None:
     """Enters every row of a family's table.
 

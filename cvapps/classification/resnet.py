@@ -72,7 +72,7 @@ def resnet(
     return endpoint(image, features, num_classes, name)
 
 
-VARIANTS = {
+VARIANTS: dict[str, dict] = {
     "resnet18": dict(depths=(2, 2, 2, 2), branch=basic),
     "resnet34": dict(depths=(3, 4, 6, 3), branch=basic),
     "resnet50": dict(depths=(3, 4, 6, 3)),
