@@ -9,6 +9,7 @@ from scipy import stats
 
 from pipelines.data import augment, rand_augment
 from pipelines.data.augment import fold_in, plan, uniform
+from pipelines.data.decode import decode_image
 from pipelines.data.photometric import brightness, color, contrast, sharpness
 from tests.pipelines.data.samples import encoded, photo
 from tests.tolerances import EXACT, GREY_LEVEL, REORDERED, SAME_MATH
@@ -51,12 +52,13 @@ def test_a_picture_too_long_for_its_ratios_is_cut_in_the_centre():
 def test_random_resized_crop_is_box_then_resize(form):
     content = tf.constant(encoded(photo(), form))
     top, left, height, width = augment.random_box(tf.constant([60, 90]), SEED, 0.2).numpy()
-    image = tf.io.decode_image(content)[top : top + height, left : left + width]
+    whole = decode_image(content)
+    image = whole[top : top + height, left : left + width]
     wanted = tf.image.resize(image, (16, 20), antialias=True)
     got = augment.random_resized_crop(content, SEED, (16, 20), 0.2)
     inner = (slice(2, -2), slice(2, -2))  # the border of a JPEG's part is interpolated otherwise
     np.testing.assert_allclose(got[inner] / 255, wanted[inner] / 255, **SAME_MATH)
-    pixels = augment.random_resized_crop(tf.io.decode_image(content), SEED, (16, 20), 0.2)
+    pixels = augment.random_resized_crop(whole, SEED, (16, 20), 0.2)
     np.testing.assert_allclose(got[inner] / 255, pixels[inner] / 255, **SAME_MATH)
 
 

@@ -1,4 +1,4 @@
-"""Real photographs, where the machine has them: cats and dogs, and CIFAR-10's JPEGs and lossless records of the same."""
+"""Real photographs, where the machine has them: cats and dogs, samples of ImageNet, CIFAR-10's lossless records."""
 
 import gzip
 import io
@@ -39,7 +39,7 @@ def test_cats_and_dogs(shared_data, tmp_path, home):
     images = np.concatenate([images for images, _ in data.training_batches(0)])
     assert images.shape == (176, 64, 64, 3)
     assert images.min() >= 0
-    assert images.max() <= 255
+    assert images.max() <= 255 * (1 + 1e-6)  # float32's rounding in the resampling
     assert 80 < images.mean() < 140
 
 
