@@ -19,6 +19,7 @@ import shutil
 import threading
 import time
 import uuid
+import warnings
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import version
@@ -243,6 +244,7 @@ class Run(Recorder):
         self._began = began
         self._stop, self._give_up, self._sampled = threading.Event(), threading.Event(), threading.Event()
         self._progress = time.monotonic()
+        self._failing = False
         self._finished = False
         self.run_id: str | None = None  # as soon as MLflow has the run
         self._sender = threading.Thread(target=self._send, args=[spool], daemon=True)
@@ -265,10 +267,10 @@ class Run(Recorder):
                 sent = sender.send_some()
                 if failures:
                     log.info("MLflow at %s answers again", self._destination)
-                failures = 0
+                failures, self._failing = 0, False
                 self._learn_id(sender.run_id)
             except Exception as error:  # whatever it is, the training goes on and the records are kept
-                failures += 1
+                failures, self._failing = failures + 1, True
                 if failures == 1:
                     log.warning(
                         "MLflow at %s doesn't take records; they are kept in %s and sent later: %s",
@@ -314,7 +316,7 @@ class Run(Recorder):
         super()._write(kind, **fields)
 
     def finish(self, status: Status = "FINISHED", patience: float = 10.0, longest: float = 60.0) -> None:
-        """Ends the run; waits while records are taken, at most `patience` seconds for the next one.
+        """Ends the run; waits while records are taken, at most `longest` seconds, and `patience` where MLflow fails.
 
         What was not sent by then stays on the disk, and the log says so. Never raises; a second call does nothing.
         """
@@ -335,7 +337,9 @@ class Run(Recorder):
         with contextlib.suppress(OSError):
             self._write("status", status=status)
         began = self._progress = time.monotonic()
-        while sender.is_alive() and time.monotonic() < min(self._progress + patience, began + longest):
+        while sender.is_alive() and time.monotonic() < began + longest:
+            if self._failing and time.monotonic() > self._progress + patience:
+                break  # a store that is only slow, as a database that is being made, is waited for
             sender.join(0.05)
         self._give_up.set()
         with contextlib.suppress(OSError):
@@ -520,9 +524,11 @@ def write_mlflow_model(model: keras.Model, folder: Path, input_example: np.ndarr
     )
     requirements = [f"{name}=={version(name)}" for name in ("mlflow", "keras", "tensorflow", "numpy", "typeguard")]
     folder.mkdir(parents=True, exist_ok=True)
-    mlflow.keras.save_model(
-        model, str(folder), signature=signature, input_example=example, pip_requirements=requirements
-    )
+    with warnings.catch_warnings():  # MLflow's pyfunc warns, when it is first imported, about its own type hints
+        warnings.filterwarnings("ignore", ".*Any type hint is inferred as AnyType", UserWarning)
+        mlflow.keras.save_model(
+            model, str(folder), signature=signature, input_example=example, pip_requirements=requirements
+        )
     shutil.copytree(CHECKOUT / "cvapps", folder / "code" / "cvapps", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "code" / "cvapps_loader.py").write_text(LOADER)
     card = Model.load(str(folder))
