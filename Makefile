@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 5000
 python = $(VENV)/bin/python
+on_any_backend = tests/contract tests/classification tests/analysis tests/layers tests/losses tests/ops tests/parity/test_addons.py
 
-.PHONY: setup demo test test-all test-jax parity-addons lint types check bench ui serve notebook requirements clean
+.PHONY: setup demo test test-all test-jax parity-addons lint types check bench ui serve notebook readme requirements clean
 
 setup: $(VENV)/ready
 
@@ -15,7 +16,7 @@ $(VENV)/ready: requirements.txt
 	@touch $@
 
 demo: setup
-	$(python) -m pipelines.demo
+	$(python) -m pipelines demo
 
 test: setup
 	$(python) -m pytest
@@ -24,11 +25,20 @@ test-all: setup
 	$(python) -m pytest -m "not gpu" --timeout 3600
 
 test-jax: .venv-jax/ready
-	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest tests/contract tests/classification tests/analysis
+	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest $(on_any_backend)
 
 .venv-jax/ready: requirements-jax.txt
 	$(PYTHON) -m venv .venv-jax
 	.venv-jax/bin/python -m pip install -r $<
+	@touch $@
+
+parity-addons: setup .venv-addons/ready
+	.venv-addons/bin/python tests/parity/addons/record.py
+	$(python) -m pytest tests/parity/test_addons.py
+
+.venv-addons/ready: tests/parity/addons/requirements.txt
+	python3.11 -m venv .venv-addons
+	.venv-addons/bin/python -m pip install -r $<
 	@touch $@
 
 lint: setup
@@ -43,15 +53,22 @@ check: lint types test
 bench: setup
 	@for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=. $(python) $$file || exit 1; done
 
+readme: setup
+	$(python) -m pipelines.readme
+
 serve: setup
 	$(python) -m pipelines serve
 
 notebook: setup
+	$(python) -m pip install --quiet jupyterlab
 	$(VENV)/bin/jupyter lab notebooks
 
 requirements: setup
 	$(python) -m pip install --quiet uv
-	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command "make requirements" requirements.in -o requirements.txt
+	for folder in . tests/parity/addons; do \
+	  $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	    --custom-compile-command "make requirements" $$folder/requirements.in -o $$folder/requirements.txt || exit 1; \
+	done
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -98,7 +98,7 @@ def list_models(pattern: str = "*", task: str | None = None) -> list[str]:
     return [name for name, row in _rows().items() if fnmatch.fnmatchcase(name, pattern) and task in (None, row.task)]
 
 
-def create_model(name: str, **overrides: Any) -> keras.Model:
+def create_model(name: str, /, **overrides: Any) -> keras.Model:
     """Builds a model by name; `overrides` replace the row's settings.
 
     Raises ValueError for an unknown name or setting, TypeError for a value of the wrong type; each names what is known.

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from pipelines.quiet import start_tensorflow
+from pipelines.runs import Interrupted
 
 
 class Kind(click.Group):
@@ -16,6 +17,9 @@ class Kind(click.Group):
         """Runs a command; 1 is the exit code of a mistake, 130 that of a stop that was asked for."""
         try:
             return super().invoke(context)
+        except Interrupted as stopped:
+            click.echo(f"{stopped}; the same command goes on from there", err=True)
+            context.exit(130)
         except (ValueError, TypeError, OSError) as error:
             if context.params.get("debug"):
                 raise
@@ -29,6 +33,14 @@ def main(debug):
     logging.basicConfig(level=logging.INFO if debug else logging.WARNING, format="%(message)s", stream=sys.stderr)
     if "--help" not in sys.argv:
         start_tensorflow()
+
+
+@main.command()
+def demo():
+    """The whole path once: handwritten digits from builder to endpoint."""
+    from pipelines.demo import demo as run
+
+    run()
 
 
 @main.command("list")
@@ -78,14 +90,9 @@ def show(recipe, changes, quick):
 def train(recipe, changes, quick):
     """Train RECIPE, or go on where it stopped."""
     chosen = changed_recipe(recipe, changes, quick)
-    from pipelines.train import Interrupted
     from pipelines.train import train as run
 
-    try:
-        folder = run(recipe, chosen)
-    except Interrupted as stopped:
-        click.echo(f"{stopped}; the same command goes on from there", err=True)
-        sys.exit(130)
+    folder = run(recipe, chosen)
     click.echo(f"finished: {folder.path}; register it: python -m pipelines register {recipe}")
 
 

@@ -1,12 +1,6 @@
 """The whole path in one command: train, track, register, export, serve, ask."""
 
 import io
-import logging
-import sys
-
-from pipelines.quiet import start_tensorflow
-
-start_tensorflow()  # before the others import it
 
 import click
 import numpy as np
@@ -20,7 +14,7 @@ from pipelines.register import register
 from pipelines.runs import latest_finished
 from pipelines.serving.client import Client
 from pipelines.serving.server import running
-from pipelines.train import Interrupted, train
+from pipelines.train import train
 
 NAME = "resnet20_digits"
 QUESTIONS = 12
@@ -38,17 +32,14 @@ def held_out_png(count: int) -> tuple[list[bytes], list[str]]:
     return files, [data.class_names[i] for i in np.argmax(labels, axis=-1)]
 
 
-def main() -> None:
-    """Runs the demo; 130 where it was stopped."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+def demo() -> None:
+    """Trains, registers, exports, serves and asks, and says how to look at what came of it.
+
+    Raises Interrupted where the training was asked to stop; the next call goes on from there.
+    """
     click.secho(f"1/4  training {NAME} on scikit-learn's handwritten digits", bold=True)
-    try:
-        folder = train(NAME, recipes.load(NAME))
-    except Interrupted as stopped:
-        click.echo(f"{stopped}; `make demo` goes on from there", err=True)
-        sys.exit(130)
-    accuracy = folder.result["val_accuracy"]
-    click.secho(f"2/4  registering: {accuracy:.2%} of the held-out fifth", bold=True)
+    folder = train(NAME, recipes.load(NAME))
+    click.secho(f"2/4  registering: {folder.result['val_accuracy']:.2%} of the held-out fifth", bold=True)
     version = register(NAME, "champion")
     click.echo(f"     models:/{NAME}@champion is version {version}")
     click.secho("3/4  exporting the SavedModel", bold=True)
@@ -66,7 +57,3 @@ def main() -> None:
     click.echo("the run with its pictures:  make ui       (then open the address that it prints)")
     click.echo("the same, step by step:     make notebook (notebooks/01_from_builder_to_endpoint.ipynb)")
     click.echo("the endpoint to yourself:   make serve    (the README has the curl)")
-
-
-if __name__ == "__main__":
-    main()

@@ -14,6 +14,10 @@ from pipelines.home import home
 from pipelines.recipe import Recipe
 
 
+class Interrupted(Exception):
+    """The run was asked to stop; the same command goes on from its checkpoint."""
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """What one run keeps on disk."""
@@ -46,10 +50,14 @@ class RunFolder:
         return recipes.from_json((self.path / "recipe.json").read_text())
 
     @property
-    def result(self) -> dict[str, Any] | None:
-        """What the run ended with; None while it has not."""
-        path = self.path / "finished.json"
-        return json.loads(path.read_text()) if path.exists() else None
+    def is_finished(self) -> bool:
+        """Whether the run reached its end."""
+        return (self.path / "finished.json").exists()
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The last epoch's metrics and the tracked run's id. Raises FileNotFoundError while the run is not finished."""
+        return json.loads((self.path / "finished.json").read_text())
 
     def finish(self, result: dict[str, Any]) -> None:
         """Marks the run as done: it is not resumed any more, and its checkpoint is not needed."""
@@ -66,9 +74,11 @@ def _folders(name: str) -> list[RunFolder]:
 def latest_finished(name: str) -> RunFolder:
     """The newest finished run of a recipe. Raises FileNotFoundError, saying how to make one, where there is none."""
     for folder in reversed(_folders(name)):
-        if folder.result is not None:
+        if folder.is_finished:
             return folder
-    raise FileNotFoundError(f"no finished run of {name!r} below {home('runs')}; train one: python -m pipelines train {name}")
+    raise FileNotFoundError(
+        f"no finished run of {name!r} below {home('runs')}; train one: python -m pipelines train {name}"
+    )
 
 
 @contextmanager
@@ -80,7 +90,7 @@ def open_run_folder(name: str, recipe: Recipe):
     text = recipes.to_json(recipe)
     existing = _folders(name)
     fresh = home("runs", name, str(int(existing[-1].path.name) + 1 if existing else 1))
-    unfinished = [f for f in existing if f.result is None and (f.path / "recipe.json").exists()]
+    unfinished = [f for f in existing if not f.is_finished and (f.path / "recipe.json").exists()]
     for folder in [f for f in reversed(unfinished) if f.recipe == recipe] + [RunFolder(fresh)]:
         folder.path.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder.path / "lock", os.O_CREAT | os.O_RDWR)

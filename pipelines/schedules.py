@@ -25,9 +25,10 @@ class Constant(LearningRateSchedule):
 
 @keras.saving.register_keras_serializable("pipelines")
 class LinearWarmup(LearningRateSchedule):
-    """Rises from zero to the first rate of `after` in `steps`, then follows `after` (Goyal 2017, arXiv:1706.02677, 2.2).
+    """Rises from zero to the first rate of `after` in `steps`, then follows `after`.
 
-    Step `i` counts from 0 and gets (i + 1) / steps of the rate, so the first update is not lost.
+    Goyal et al. 2017, arXiv:1706.02677, section 2.2. Step `i` counts from 0 and gets (i + 1) / steps of the rate, so
+    the first update is not lost.
     """
 
     def __init__(self, after: LearningRateSchedule, steps: int):

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -17,14 +18,10 @@ from pipelines.data.classification import ClassificationData, open_data
 from pipelines.environment import environment_tags
 from pipelines.evaluate import predict_all, track_mistakes
 from pipelines.recipe import Recipe
-from pipelines.runs import RunFolder, open_run_folder
+from pipelines.runs import Interrupted, RunFolder, open_run_folder
 from pipelines.trainer import Trainer, build_trainer
 
 log = logging.getLogger(__name__)
-
-
-class Interrupted(Exception):
-    """The run was asked to stop; the same command goes on from its checkpoint."""
 
 
 def train(name: str, recipe: Recipe) -> RunFolder:
@@ -44,7 +41,7 @@ def train(name: str, recipe: Recipe) -> RunFolder:
         params = {"recipe": name, **recipes.flatten(recipe)}
         tags = {**environment_tags(), "data.fingerprint": data.fingerprint}
         run = tracking.open_run(name, params, tags, name, folder.tracked)
-        status = "FAILED"
+        status: tracking.Status = "FAILED"
         try:
             training = Training(name, recipe, data, epoch_steps, trainer, folder, run)
             training.show_beginning()
@@ -144,8 +141,8 @@ class Training:
         """Sends one step's figures under the number of updates that the weights have had."""
         self.run.metrics(metrics, int(self.trainer.model.optimizer.iterations))
 
-    def save_batch(self, epoch: int, step: int):
-        """Writes the batch that the given step was trained on: order is a function of (seed, epoch), so it is at hand."""
+    def save_batch(self, epoch: int, step: int) -> Path:
+        """Writes the batch of the given step, which is a function of seed, epoch and step and so still at hand."""
         images, labels = next(iter(self.data.training_batches(epoch, skip=step)))
         path = self.folder.path / "diverged_batch.npz"
         np.savez_compressed(path, images=images.numpy(), labels=labels.numpy(), epoch=epoch, step=step)

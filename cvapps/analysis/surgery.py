@@ -22,7 +22,7 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
     feeds nothing else; every other normalization stays. Nested models are folded too. The given model isn't changed.
     Raises TypeError for a model that isn't functional.
     """
-    model = functional(model)
+    name, model = model.name, functional(model)
     norm_after = _foldable(model)
     left_out = {id(norm) for norm in norm_after.values()}
     twins = []
@@ -41,6 +41,7 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
         return args[0] if id(operation) in left_out else operation(*args, **kwargs)
 
     folded = keras.models.clone_model(model, clone_function=clone, call_function=call)
+    folded.name = name
     for operation, twin in twins:
         if id(operation) in norm_after:
             twin.set_weights(_folded_weights(operation, norm_after[id(operation)]))

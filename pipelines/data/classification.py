@@ -10,7 +10,7 @@ import tensorflow as tf
 from pipelines.data.augment import Plan, fold_in, plan, rgb
 from pipelines.data.decode import decode_image, fit
 from pipelines.data.sources import open_source
-from pipelines.data.streams import Dataset, Files, InMemory, Source
+from pipelines.data.streams import Dataset, Files, InMemory, Source, on_host
 from pipelines.recipe import Data, Recipe
 
 
@@ -46,27 +46,12 @@ class ClassificationData:
         """
         if not 0 <= skip <= self.steps_per_epoch:
             raise ValueError(f"skip must be from 0 to the epoch's {self.steps_per_epoch} steps, not {skip}")
-        source, decode = self._training
-        size, classes = self.data.size, len(self.class_names)
-
-        def picture(content, label, index):
-            seed = fold_in(tf.constant([self.seed, epoch], tf.int64), index)
-            if self.augmentations.crop:
-                image = self.augmentations.crop(content, fold_in(seed, -1), size)
-            else:
-                image = decode(content)
-            return self.augmentations.picture(image, seed), tf.one_hot(label, classes)
-
-        def mix(step, batch):
-            # the epoch's negative, minus one, is no epoch: pictures and batches never share a seed
-            seed = fold_in(tf.constant([self.seed, -1 - epoch], tf.int64), step)
-            return self.augmentations.batch(*batch, seed)
-
-        pictures = source.stream(self.seed, epoch, True, skip * self.data.batch, self.shard)
-        batches = self._parallel(pictures, picture).batch(self.data.batch, drop_remainder=True)
-        batches = batches.take(self.steps_per_epoch - skip)
+        epoch = on_host(tf.constant(epoch, tf.int64))  # captured, so that the next epoch needs no new trace
+        pictures = self._training.stream(self.seed, epoch, True, skip * self.data.batch, self.shard)
+        pictures = self._parallel(pictures, lambda *element: self._augmented(epoch, *element))
+        batches = pictures.batch(self.data.batch, drop_remainder=True).take(self.steps_per_epoch - skip)
         if self.augmentations.batches:
-            batches = self._parallel(batches.enumerate(skip), mix)
+            batches = self._parallel(batches.enumerate(skip), lambda step, batch: self._mixed(epoch, step, *batch))
         batches = batches.apply(tf.data.experimental.assert_cardinality(self.steps_per_epoch - skip))
         return self._finish(batches)
 
@@ -75,17 +60,45 @@ class ClassificationData:
         return self._validation
 
     @cached_property
-    def _training(self) -> tuple[Source, Callable[[tf.Tensor], tf.Tensor]]:
-        """Where training pictures come from, in memory if they fit, and what makes them the network's size."""
+    def _training(self) -> Source:
+        """Where training pictures come from: in memory, and of the network's size already, as far as they may be."""
         source = self.dataset.train
         if self.data.cache and not self.augmentations.crop and _fits(source.size, self.data.size):
-            images = self._finish(self._fitted(source).map(lambda image, label: image).batch(256, drop_remainder=False))
+            images = self._finish(self._fitted(source).map(lambda image, label: image).batch(256))
             with tf.device("CPU"):
                 images = tf.concat(list(images), 0)
-            return InMemory(source.labels, source.names, source.sizes, images), lambda image: image
+            return InMemory(source.labels, source.names, source.sizes, images)
         if self.data.cache and isinstance(source, Files) and source.total_bytes < _spare_bytes():
-            source = source.in_memory()
-        return source, self._fit
+            return source.in_memory()
+        return source
+
+    @cached_property
+    def _augmented(self) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+        """(epoch, content, label, index) -> the picture as the network is trained with it, and its one-hot label."""
+        classes = len(self.class_names)
+
+        @tf.function
+        def augmented(epoch, content, label, index):
+            seed = fold_in(tf.stack([tf.constant(self.seed, tf.int64), epoch]), index)
+            if self.augmentations.crop:
+                image = self.augmentations.crop(content, fold_in(seed, -1), self.data.size)
+            else:
+                image = content if content.dtype == tf.float32 else self._fit(content)
+            return self.augmentations.picture(image, seed), tf.one_hot(label, classes)
+
+        return augmented
+
+    @cached_property
+    def _mixed(self) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+        """(epoch, step, images, labels) -> images and labels mixed with each other."""
+
+        @tf.function
+        def mixed(epoch, step, images, labels):
+            # the epoch's negative, minus one, is no epoch: pictures and batches never share a seed
+            seed = fold_in(tf.stack([tf.constant(self.seed, tf.int64), -1 - epoch]), step)
+            return self.augmentations.batch(images, labels, seed)
+
+        return mixed
 
     @cached_property
     def _validation(self) -> tf.data.Dataset:

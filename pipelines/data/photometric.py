@@ -40,7 +40,10 @@ def sharpness(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
     kernel = tf.tile(kernel[..., None, None], (1, 1, 3, 1))
     smooth = tf.nn.depthwise_conv2d(image[None], kernel, (1, 1, 1, 1), "SAME")[0]
     rows, columns = (tf.range(tf.shape(image)[axis]) for axis in (0, 1))
-    inner = tf.logical_and(
-        *((line > 0) & (line < tf.size(line) - 1) for line in tf.meshgrid(rows, columns, indexing="ij"))
-    )
+    inner = _inner(rows)[:, None] & _inner(columns)[None]
     return blend(tf.where(inner[..., None], smooth, image), image, factor)
+
+
+def _inner(numbers: tf.Tensor) -> tf.Tensor:
+    """True but for the first and the last of 0..n-1: int32 [n] -> bool [n]."""
+    return (numbers > 0) & (numbers < tf.size(numbers) - 1)

@@ -36,7 +36,7 @@ class Source(ABC):
 
     @abstractmethod
     def stream(
-        self, seed: int, epoch: int, shuffle: bool, start: int = 0, shard: tuple[int, int] = (0, 1)
+        self, seed: int, epoch: int | tf.Tensor, shuffle: bool, start: int = 0, shard: tuple[int, int] = (0, 1)
     ) -> tf.data.Dataset:
         """Each picture once, as (encoded string scalar or uint8 pixels [H, W, C], label int64, index int64).
 

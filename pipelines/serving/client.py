@@ -12,7 +12,16 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from pipelines.serving.client_transport import DTYPES, RefusedError, Transport, UnreachableError, strings
+from pipelines.serving.client_transport import (
+    DTYPES,
+    RefusedError,
+    ServingError,
+    Transport,
+    UnreachableError,
+    strings,
+)
+
+__all__ = ["Client", "Prediction", "RefusedError", "ServingError", "UnreachableError", "VersionStatus"]
 
 TRIES = 3  # of a request that was not answered; a refusal and a timeout are never tried again
 PAUSE_SECONDS = 0.2  # before the second try, and twice that before the third

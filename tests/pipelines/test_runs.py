@@ -38,5 +38,5 @@ def test_a_run_that_is_going_on_is_left_alone(home):
 
 
 def test_no_finished_run_says_how_to_make_one(home):
-    with pytest.raises(FileNotFoundError, match="no finished run of 'a'.*train a"):
+    with pytest.raises(FileNotFoundError, match=r"no finished run of 'a'.*train a"):
         latest_finished("a")

@@ -70,7 +70,7 @@ def test_a_killed_run_resumes_bit_for_bit(tmp_path, precision):
     wait_for(killed.checkpoint, process)
     process.send_signal(signal.SIGKILL)
     assert finish(process)[0] == -signal.SIGKILL
-    assert killed.result is None
+    assert not killed.is_finished
     code, output = finish(command(tmp_path / "killed", *options))
     assert code == 0, output
     assert "resuming" in output
@@ -97,7 +97,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
 
 def test_nan_stops_the_run_and_keeps_the_batch(home):
     recipe = recipes.override(SMALL, "optimizer.learning_rate", "1e30")
-    with pytest.raises(ValueError, match="the loss is (nan|inf) after step .* lower optimizer.learning_rate"):
+    with pytest.raises(ValueError, match=r"the loss is (nan|inf) after step .* lower optimizer.learning_rate"):
         train("mlp_digits", recipe)
     folder = home / "runs" / "mlp_digits" / "1"
     with np.load(folder / "diverged_batch.npz") as batch:
@@ -112,7 +112,7 @@ def test_more_classes_than_outputs(home):
 
 
 def test_an_unknown_model_or_setting_names_the_nearest(home):
-    with pytest.raises(ValueError, match="no model is called 'mpl'.*mlp"):
+    with pytest.raises(ValueError, match=r"no model is called 'mpl'.*mlp"):
         train("mlp_digits", recipes.override(SMALL, "model", "mpl"))
     with pytest.raises(ValueError, match="mlp has no setting 'depth'"):
         train("mlp_digits", recipes.override(SMALL, "settings.depth", "5"))
