@@ -22,7 +22,7 @@ from pipelines.publish import publishing
 from pipelines.serving_graph import classifier, max_batch, signatures
 from pipelines.warmup import replay, write_warmup
 
-FREEZE_BELOW = 256 * 2**20  # bytes of weights; loading constants takes ten times that for a moment, variables twice
+FREEZE_BELOW = 128 * 2**20  # bytes of weights; constants take ten times that in memory, twenty while loading
 SAME = dict(rtol=1e-5, atol=1e-6)  # two probabilities that stand for the same answer
 DESCRIPTION = Path("assets.extra", "cvapps.json")  # TensorFlow Serving leaves this folder alone
 CLASSIFY = "tensorflow/serving/classify"

@@ -56,10 +56,10 @@ def classifier(
 def _frozen(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     """The model as a function of pictures alone, its weights as they are now."""
     state = model.trainable_variables, model.non_trainable_variables
-    weights = [[v.numpy() for v in part] for part in state]
+    weights = [[tf.constant(v.numpy()) for v in part] for part in state]
 
     def logits(images: tf.Tensor) -> tf.Tensor:
-        outputs, _ = model.stateless_call(*([tf.constant(w) for w in part] for part in weights), images, training=False)
+        outputs, _ = model.stateless_call(*weights, images, training=False)
         return outputs
 
     return logits
