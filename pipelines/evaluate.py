@@ -36,8 +36,8 @@ def track_mistakes(run: tracking.Run, data: ClassificationData, labels: np.ndarr
     """Sends the confusion matrix, the worst mistakes as pictures, and precision and recall by class."""
     predicted = probabilities.argmax(-1)
     run.picture(pictures.confusion_matrix(labels, predicted, data.class_names), "confusion.png")
-    worst = mistakes(data, labels, probabilities)
-    run.picture(pictures.worst_mistakes(*worst, data.class_names), "mistakes.png")
+    images, truths, scores = mistakes(data, labels, probabilities)
+    run.picture(pictures.worst_mistakes(images, truths, scores, data.class_names), "mistakes.png")
     run.text(report(labels, predicted, data.class_names), "classes.txt")
 
 

@@ -193,7 +193,7 @@ def worst_mistakes(
             0.5, -0.03, f"true: {_short(class_names[truth], 14)} ({of_truth[i]:.3f})",
             transform=axes.transAxes, ha="center", va="top", fontsize=8, color=GREEN,
         )  # fmt: skip
-    figure.suptitle(f"{len(chosen)} worst mistakes, the worst first", fontsize=11)
+    figure.suptitle(f"the worst mistakes, the worst first: {len(chosen)}", fontsize=11)
     return figure
 
 

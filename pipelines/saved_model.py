@@ -23,7 +23,7 @@ from pipelines.serving_graph import classifier, max_batch, signatures
 from pipelines.warmup import replay, write_warmup
 
 FREEZE_BELOW = 128 * 2**20  # bytes of weights; constants take ten times that in memory, twenty while loading
-SAME = dict(rtol=1e-5, atol=1e-6)  # two probabilities that stand for the same answer
+SAME_RELATIVE, SAME_ABSOLUTE = 1e-5, 1e-6  # two probabilities that stand for the same answer
 DESCRIPTION = Path("assets.extra", "cvapps.json")  # TensorFlow Serving leaves this folder alone
 CLASSIFY = "tensorflow/serving/classify"
 
@@ -116,5 +116,5 @@ def _fastest(model: keras.Model, sample: np.ndarray) -> keras.Model:
     if any(layer.compute_dtype != "float32" for layer in model.layers):
         return model
     folded = fold_batch_norm(model)
-    equal = np.allclose(probabilities(folded, sample), probabilities(model, sample), **SAME)
+    equal = np.allclose(probabilities(folded, sample), probabilities(model, sample), SAME_RELATIVE, SAME_ABSOLUTE)
     return folded if equal else model

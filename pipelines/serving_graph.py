@@ -31,7 +31,7 @@ def max_batch(size: tuple[int, int]) -> int:
 
 def classifier(
     model: keras.Model, size: tuple[int, int], class_names: tuple[str, ...], frozen: bool
-) -> Callable[[tf.Tensor], Outputs]:
+) -> tf.types.experimental.PolymorphicFunction:
     """One tf.function that holds the network, float32 [N, h, w, 3] -> named answers.
 
     Its weights are constants where `frozen`, else the model's variables.

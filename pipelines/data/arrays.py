@@ -75,7 +75,7 @@ def _dataset(class_names: tuple[str, ...], train: InMemory, validation: InMemory
     for source in (train, validation):
         digest.update(repr(source.contents.shape).encode())
         digest.update(source.contents.numpy())
-        digest.update(np.ascontiguousarray(source.labels))
+        digest.update(np.ascontiguousarray(source.labels).data)
     return Dataset(class_names, train, validation, digest.hexdigest())
 
 

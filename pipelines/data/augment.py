@@ -215,22 +215,25 @@ def plan(names: Sequence[str]) -> Plan:
     Raises ValueError for an unknown name, with the nearest, for parameters that it doesn't take, and for an order that
     cannot be: what crops decodes, so it comes first; what mixes pictures needs a batch, so it comes last.
     """
-    known = {**CROPS, **PICTURES, **BATCHES}
+    tables: tuple[dict[str, Callable], ...] = (CROPS, PICTURES, BATCHES)
+    known = {name: function for table in tables for name, function in table.items()}
     found: list[tuple[int, Callable]] = []
     for text in names:
         match = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", text)
-        name = match[1] if match else text
+        name, inside = (match[1], match[2] or "") if match else (text, "")
         if name not in known:
             raise ValueError(f"no augmentation is called {name!r}; {nearest(name, known)}")
-        place = next(i for i, table in enumerate((CROPS, PICTURES, BATCHES)) if name in table)
-        found.append((place, _bind(text, known[name], match[2] or "")))
+        place = next(i for i, table in enumerate(tables) if name in table)
+        found.append((place, _bind(text, known[name], inside)))
     places = [place for place, _ in found]
     if places != sorted(places) or places.count(0) > 1:
         raise ValueError(
             f"the order of {list(names)} cannot be: first at most one of {list(CROPS)}, last those of {list(BATCHES)}"
         )
-    crop, *_ = [function for place, function in found if place == 0] or [None]
-    return Plan(crop, *(tuple(function for at, function in found if at == place) for place in (1, 2)))
+    return Plan(
+        next((function for place, function in found if place == 0), None),
+        *(tuple(function for at, function in found if at == place) for place in (1, 2)),
+    )
 
 
 def _bind(text: str, function: Callable, inside: str) -> Callable:
