@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 5000
+STORE = $(or $(CVAPPS_HOME),$(CURDIR)/var)
 python = $(VENV)/bin/python
 on_any_backend = tests/contract tests/classification tests/analysis tests/layers tests/losses tests/ops tests/parity/test_addons.py
 
@@ -52,6 +53,11 @@ check: lint types test
 
 bench: setup
 	@for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=. $(python) $$file || exit 1; done
+
+ui: setup
+	@mkdir -p $(STORE)
+	set -a && . ./mlflow/server.env && $(VENV)/bin/mlflow server --port $(PORT) \
+	  --backend-store-uri "sqlite:///$(STORE)/mlflow.db" --artifacts-destination "$(STORE)/artifacts"
 
 readme: setup
 	$(python) -m pipelines.readme

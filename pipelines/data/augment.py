@@ -230,10 +230,8 @@ def plan(names: Sequence[str]) -> Plan:
         raise ValueError(
             f"the order of {list(names)} cannot be: first at most one of {list(CROPS)}, last those of {list(BATCHES)}"
         )
-    return Plan(
-        next((function for place, function in found if place == 0), None),
-        *(tuple(function for at, function in found if at == place) for place in (1, 2)),
-    )
+    crops, pictures, batches = (tuple(function for at, function in found if at == place) for place in range(3))
+    return Plan(crops[0] if crops else None, pictures, batches)
 
 
 def _bind(text: str, function: Callable, inside: str) -> Callable:
