@@ -11,7 +11,7 @@ from pipelines.recipe import Data, Optimizer, Recipe, Schedule
 RECIPE = Recipe(
     model="lenet5",
     data=Data("digits", augment=("shift(0.1)",), batch=32),
-    epochs=30,
-    optimizer=Optimizer(learning_rate=0.02, weight_decay=1e-4),
+    epochs=40,
+    optimizer=Optimizer(learning_rate=0.05, weight_decay=1e-4),
     schedule=Schedule("cosine", warmup_epochs=1),
 )
