@@ -20,10 +20,10 @@ demo: setup
 	$(python) -m pipelines demo
 
 test: setup
-	$(python) -m pytest
+	$(python) -m pytest -n auto --dist worksteal
 
 test-all: setup
-	$(python) -m pytest -m "not gpu" --timeout 3600
+	$(python) -m pytest -n auto --dist worksteal -m "not gpu" --timeout 3600
 
 test-jax: .venv-jax/ready
 	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest $(on_any_backend)
