@@ -4,8 +4,8 @@
 
 Each form is a SavedModel in a session of its own, as in TensorFlow Serving; they answer in turn, round after round, so
 that a busy moment of the machine hits all of them, and the medians of the rounds' ratios are printed. Ours do more than
-Keras' form: they check, prepare, name and sort. Times faster than Keras' own, batch 1 / 8, on two cores of a CPU that
-others used as well (so single figures are uncertain by a tenth):
+Keras' form: they check, prepare, name and sort. Times faster than Keras' own, batch 1 / 8, on two cores of a CPU with
+AVX512_BF16 that others used as well (so single figures are uncertain by a tenth):
 
                                 variables    folded       frozen       both
     resnet20_cifar float32      0.91 / 0.93  0.97 / 1.02  0.99 / 1.04  1.03 / 1.04
