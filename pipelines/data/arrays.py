@@ -67,7 +67,7 @@ def _held_out(title, images, labels, class_names, held_out) -> Dataset:
 def _source(title: str, numbers: np.ndarray, images: np.ndarray, labels: np.ndarray) -> InMemory:
     names = [f"{title}[{number}]" for number in numbers]
     sizes = np.broadcast_to(np.array(images.shape[1:3], np.int32), (len(labels), 2))
-    return InMemory(labels, names, sizes, np.zeros(len(labels), bool), on_host(images))
+    return InMemory(labels, names, sizes, on_host(images))
 
 
 def _dataset(class_names: tuple[str, ...], train: InMemory, validation: InMemory) -> Dataset:

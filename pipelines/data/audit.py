@@ -16,22 +16,21 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from pipelines.data.decode import MAX_PIXELS, check, decode_image
+from pipelines.data.decode import MAX_PIXELS, decode_image
 from pipelines.data.streams import content_hash
 from pipelines.home import home
 
 LOG = logging.getLogger(__name__)
-DECODER = 2  # raised when decode.py accepts or refuses other pictures than before: remembered verdicts are then void
+DECODER = 1  # raised when decode.py accepts or refuses other pictures than before: remembered verdicts are then void
 NAMED = 20  # bad pictures that are decoded again for their reason; beyond, names alone
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """By position in the data set: hash of the bytes, size, upright JPEG or not, label; hash -1 for a bad picture."""
+    """By position in the data set: hash of the bytes, height and width, label; -1 in all of them for a bad picture."""
 
     hashes: np.ndarray
     sizes: np.ndarray
-    jpegs: np.ndarray
     labels: np.ndarray
     reasons: np.ndarray  # of the first NAMED bad pictures
 
@@ -64,20 +63,19 @@ def audit(
         with np.load(path) as stored:
             return Verdict(**stored)
     hashes, labels = np.full(total, -1), np.full(total, -1)
-    sizes, jpegs = np.full((total, 2), -1, np.int32), np.zeros(total, bool)
+    sizes = np.full((total, 2), -1, np.int32)
 
-    def decode(position, encoded, label):
-        size = tf.shape(decode_image(encoded))[:2]
-        return position, content_hash(encoded), size, check(encoded)[1], label
+    def check(position, encoded, label):
+        return position, content_hash(encoded), tf.shape(decode_image(encoded))[:2], label
 
-    checked = elements.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=False)
+    checked = elements.map(check, num_parallel_calls=tf.data.AUTOTUNE, deterministic=False)
     with tqdm(total=total, desc=f"checking {title}", unit="picture", leave=False) as progress:
         for position, *found in checked.ignore_errors().batch(64).as_numpy_iterator():
-            hashes[position], sizes[position], jpegs[position], labels[position] = found
+            hashes[position], sizes[position], labels[position] = found
             progress.update(len(position))
     bad = np.flatnonzero(hashes < 0)
     reasons = np.array([_reason(read, int(position)) for position in bad[:NAMED]], dtype=np.str_)
-    verdict = Verdict(hashes, sizes, jpegs, labels, reasons)
+    verdict = Verdict(hashes, sizes, labels, reasons)
     # by a temporary name, for another worker may be about to do the same
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:

@@ -49,20 +49,15 @@ def random_box(size: tf.Tensor, seed: tf.Tensor, least: float = 0.08, most: floa
 
 
 def random_resized_crop(
-    content: tf.Tensor,
-    seed: tf.Tensor,
-    size: tuple[int, int],
-    checked: tuple[tf.Tensor, tf.Tensor] | None = None,
-    least: float = 0.08,
-    most: float = 1.0,
+    content: tf.Tensor, seed: tf.Tensor, size: tuple[int, int], least: float = 0.08, most: float = 1.0
 ) -> tf.Tensor:
     """A random part of the picture, stretched to `size`: encoded scalar or uint8 [H, W, C] -> [h, w, 3].
 
-    Of a JPEG only that part is decoded; `checked` is `decode_and_crop`'s.
+    Of a JPEG only that part is decoded.
     """
     choose = partial(random_box, seed=seed, least=least, most=most)
     if content.dtype == tf.string:
-        return resize(decode_and_crop(content, choose, checked), size)
+        return resize(decode_and_crop(content, choose), size)
     top, left, height, width = tf.unstack(choose(tf.shape(content)[:2]))
     return resize(rgb(content[top : top + height, left : left + width]), size)
 
@@ -190,14 +185,14 @@ PICTURES = {
     "rand_augment": rand_augment,
 }
 BATCHES = {"mixup": mixup, "cutmix": cutmix}
-OWN_ARGUMENTS = {"content", "image", "images", "labels", "seed", "size", "checked"}  # not for the recipe to give
+OWN_ARGUMENTS = {"content", "image", "images", "labels", "seed", "size"}  # not for the recipe to give
 
 
 @dataclass(frozen=True)
 class Plan:
     """A recipe's augmentations with their parameters bound, in the three places where they apply."""
 
-    crop: Callable[..., tf.Tensor] | None  # (content, seed, size, checked) -> image
+    crop: Callable[..., tf.Tensor] | None  # (content, seed, size) -> image
     pictures: tuple[Callable[..., tf.Tensor], ...]  # (image, seed) -> image
     batches: tuple[Callable[..., tuple[tf.Tensor, tf.Tensor]], ...]  # (images, labels, seed) -> both
 

@@ -67,7 +67,7 @@ class ClassificationData:
             images = self._finish(self._fitted(source).map(lambda image, label: image).batch(256))
             with tf.device("CPU"):
                 images = tf.concat(list(images), 0)
-            return InMemory(source.labels, source.names, source.sizes, source.jpegs, images)
+            return InMemory(source.labels, source.names, source.sizes, images)
         if self.data.cache and isinstance(source, Files) and source.total_bytes < _spare_bytes():
             return source.in_memory()
         return source
@@ -76,15 +76,12 @@ class ClassificationData:
     def _augmented(self) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
         """(epoch, content, label, index) -> the picture as the network is trained with it, and its one-hot label."""
         classes = len(self.class_names)
-        sizes, jpegs = on_host(self._training.sizes), on_host(self._training.jpegs)
 
         @tf.function
         def augmented(epoch, content, label, index):
             seed = fold_in(tf.stack([tf.constant(self.seed, tf.int64), epoch]), index)
             if self.augmentations.crop:
-                image = self.augmentations.crop(
-                    content, fold_in(seed, -1), self.data.size, (sizes[index], jpegs[index])
-                )
+                image = self.augmentations.crop(content, fold_in(seed, -1), self.data.size)
             else:
                 image = content if content.dtype == tf.float32 else self._fit(content)
             return self.augmentations.picture(image, seed), tf.one_hot(label, classes)

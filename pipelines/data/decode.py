@@ -47,43 +47,24 @@ def decode_image(encoded: tf.Tensor, max_pixels: int = MAX_PIXELS) -> tf.Tensor:
     return tf.ensure_shape(image, (None, None, 3))
 
 
-def decode_and_crop(
-    encoded: tf.Tensor,
-    choose: Callable[[tf.Tensor], tf.Tensor],
-    checked: tuple[tf.Tensor, tf.Tensor] | None = None,
-) -> tf.Tensor:
+def decode_and_crop(encoded: tf.Tensor, choose: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
     """Part of a picture, of a JPEG without decoding the rest: string scalar -> uint8 [h, w, 3].
 
     `choose` maps height and width of the upright picture, int32 [2], to top, left, height and width of the part, int32
-    [4]. `checked` is what `check` said of the same bytes before: reading the header again takes as long as the fused
-    decoding saves. Raises InvalidArgumentError as `decode_image` does.
-    """
-    size, upright_jpeg = checked or check(encoded)
-    box = choose(size)
-    part = tf.cond(
-        upright_jpeg,
-        lambda: tf.io.decode_and_crop_jpeg(encoded, box, 3, dct_method="INTEGER_ACCURATE"),
-        lambda: _decode_then_crop(encoded, box),
-    )
-    return tf.ensure_shape(part, (None, None, 3))
-
-
-# in line, its hundreds of operations would be passed through, though not run, for every JPEG
-@tf.function(experimental_attributes={"_noinline": True})
-def _decode_then_crop(encoded: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
-    return tf.slice(decode_image(encoded), tf.pad(box[:2], [[0, 1]]), tf.pad(box[2:], [[0, 1]], constant_values=3))
-
-
-def check(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Size of the upright picture, int32 [2], and whether it is a JPEG that needs no turning, from the header alone.
-
-    Raises InvalidArgumentError for what is no picture and for one that is too large.
+    [4]. Raises InvalidArgumentError as `decode_image` does.
     """
     kind, orientation = image_format(encoded), exif_orientation(encoded)
     size = _stored_size(encoded, kind)
-    with tf.control_dependencies([refuse_large(encoded, size)]):
-        size = tf.cond(orientation >= 5, lambda: size[::-1], lambda: size)
-    return size, (kind == JPEG) & (orientation == 1)
+    encoded = refuse_large(encoded, size)
+    box = choose(tf.cond(orientation >= 5, lambda: size[::-1], lambda: size))
+    part = tf.cond(
+        (kind == JPEG) & (orientation == 1),
+        lambda: tf.io.decode_and_crop_jpeg(encoded, box, 3, dct_method="INTEGER_ACCURATE"),
+        lambda: tf.slice(
+            decode_image(encoded), tf.pad(box[:2], [[0, 1]]), tf.pad(box[2:], [[0, 1]], constant_values=3)
+        ),
+    )
+    return tf.ensure_shape(part, (None, None, 3))
 
 
 def resize(image: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:

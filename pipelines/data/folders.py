@@ -71,7 +71,6 @@ def open_folder(data: Data) -> Dataset:
             labels[chosen],
             [paths[i] for i in chosen],
             verdict.sizes[chosen],
-            verdict.jpegs[chosen],
             on_host([paths[i] for i in chosen]),
             on_host(verdict.hashes[chosen]),
             sum(stats[i].st_size for i in chosen),

@@ -18,14 +18,12 @@ MIX = (2048, 1531)  # pictures in memory at a time; without a common divisor, so
 class Source(ABC):
     """Pictures of one split, numbered from 0.
 
-    `labels` is int64 [size], `names` says where each picture comes from, `sizes` is int32 [size, 2], height and width,
-    `jpegs`, bool [size], which ones are encoded as a JPEG that needs no turning.
+    `labels` is int64 [size], `names` says where each picture comes from, `sizes` is int32 [size, 2], height and width.
     """
 
     labels: np.ndarray
     names: list[str]
     sizes: np.ndarray
-    jpegs: np.ndarray
 
     @property
     def size(self) -> int:
@@ -98,7 +96,7 @@ class Files(RandomAccess):
         """The same pictures, still encoded, read once."""
         contents = [content for content, _, _ in self.stream(0, 0, shuffle=False)]
         with tf.device("CPU"):
-            return InMemory(self.labels, self.names, self.sizes, self.jpegs, tf.stack(contents))
+            return InMemory(self.labels, self.names, self.sizes, tf.stack(contents))
 
 
 @dataclass(frozen=True, eq=False)

@@ -75,11 +75,9 @@ def open_tfds(data: Data) -> Dataset:
             )
 
     def source(split: str, chosen: np.ndarray) -> Sequential:
-        labels, sizes, jpegs = (
-            part[chosen] for part in (verdicts[split].labels, verdicts[split].sizes, verdicts[split].jpegs)
-        )
+        verdict = verdicts[split]
         of_chosen = [names[split][i] for i in chosen]
-        return Sequential(labels, of_chosen, sizes, jpegs, lambda: elements(split), chosen)
+        return Sequential(verdict.labels[chosen], of_chosen, verdict.sizes[chosen], lambda: elements(split), chosen)
 
     if own:
         train, validation = source("train", verdicts["train"].good), source(own, verdicts[own].good)

@@ -55,10 +55,10 @@ def test_random_resized_crop_is_box_then_resize(form):
     whole = decode_image(content)
     image = whole[top : top + height, left : left + width]
     wanted = tf.image.resize(image, (16, 20), antialias=True)
-    got = augment.random_resized_crop(content, SEED, (16, 20), least=0.2)
+    got = augment.random_resized_crop(content, SEED, (16, 20), 0.2)
     inner = (slice(2, -2), slice(2, -2))  # the border of a JPEG's part is interpolated otherwise
     np.testing.assert_allclose(got[inner] / 255, wanted[inner] / 255, **SAME_MATH)
-    pixels = augment.random_resized_crop(whole, SEED, (16, 20), least=0.2)
+    pixels = augment.random_resized_crop(whole, SEED, (16, 20), 0.2)
     np.testing.assert_allclose(got[inner] / 255, pixels[inner] / 255, **SAME_MATH)
 
 
