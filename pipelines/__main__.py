@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from pipelines.quiet import start_tensorflow
-from pipelines.runs import Interrupted
 
 
 class Kind(click.Group):
@@ -17,7 +16,7 @@ class Kind(click.Group):
         """Runs a command; 1 is the exit code of a mistake, 130 that of a stop that was asked for."""
         try:
             return super().invoke(context)
-        except Interrupted as stopped:
+        except KeyboardInterrupt as stopped:  # a run that was asked to stop says where it is
             click.echo(f"{stopped}; the same command goes on from there", err=True)
             context.exit(130)
         except (ValueError, TypeError, OSError) as error:

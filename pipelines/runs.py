@@ -14,7 +14,7 @@ from pipelines.home import home
 from pipelines.recipe import Recipe
 
 
-class Interrupted(Exception):
+class Interrupted(KeyboardInterrupt):
     """The run was asked to stop; the same command goes on from its checkpoint."""
 
 

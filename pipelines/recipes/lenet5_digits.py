@@ -2,7 +2,8 @@
 
     python -m pipelines train lenet5_digits
 
-Hardware: 2 CPU cores, about a minute. Expected: at least 98 % of the held-out fifth (360 of 1,797 scans, stratified).
+Hardware: 2 CPU cores, about a minute. Expected: at least 98 % of the held-out fifth (360 of 1,797 scans, stratified);
+measured with seed 0: 99.17 % in float32 and mixed_bfloat16, 99.44 % in mixed_float16. At twice this rate it diverges.
 LeCun et al. 1998, Proceedings of the IEEE 86(11), section II.B.
 """
 
