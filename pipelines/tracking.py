@@ -315,7 +315,7 @@ class Run(Recorder):
             raise OSError("this run is finished")
         super()._write(kind, **fields)
 
-    def finish(self, status: Status = "FINISHED", patience: float = 10.0, longest: float = 60.0) -> None:
+    def finish(self, status: Status = "FINISHED", patience: float = 10.0, longest: float = 300.0) -> None:
         """Ends the run; waits while records are taken, at most `longest` seconds, and `patience` where MLflow fails.
 
         What was not sent by then stays on the disk, and the log says so. Never raises; a second call does nothing.
