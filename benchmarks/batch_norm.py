@@ -18,7 +18,9 @@ from cvapps import blocks, create_model
 
 LAYERS = {
     "ours": blocks.NORMALIZATIONS["batch"],
-    "keras": lambda channels, name: keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn"),
+    "keras": lambda channels, epsilon, name: keras.layers.BatchNormalization(
+        momentum=0.9, epsilon=epsilon, name=f"{name}_bn"
+    ),
 }
 
 

@@ -8,8 +8,12 @@ from keras import layers, ops
 
 from cvapps.layers.normalization import BatchNormalization
 
-IMAGENET_MEAN = (123.675, 116.28, 103.53)  # of the training pictures' RGB, in [0, 255]
-IMAGENET_DEVIATION = (58.395, 57.12, 57.375)
+Pixels = Literal["imagenet", "centred", "caffe"]
+PIXELS = {  # what published weights were trained on: (mean, deviation) of RGB in [0, 255]
+    "imagenet": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),  # of the training pictures, by channel
+    "centred": ((127.5,) * 3, (127.5,) * 3),  # to [-1, 1]
+    "caffe": ((123.68, 116.779, 103.939), (1.0,) * 3),  # the mean alone
+}
 
 
 def named(x, name):
@@ -22,11 +26,29 @@ def named(x, name):
     return x
 
 
-def rescale(image, mean=IMAGENET_MEAN, deviation=IMAGENET_DEVIATION, name="rescale"):
-    """Pixels in [0, 255] to zero mean and unit deviation by channel, in float32: (N, H, W, 3) -> (N, H, W, 3)."""
+def rescale(image, pixels: Pixels = "imagenet", name="rescale"):
+    """Pixels in [0, 255] as the network's weights expect them, in float32: (N, H, W, 3) -> (N, H, W, 3).
+
+    `pixels` is a key of PIXELS.
+    """
+    mean, deviation = PIXELS[pixels]
     scale = [1 / d for d in deviation]
     offset = [-m / d for m, d in zip(mean, deviation, strict=True)]
     return layers.Rescaling(scale, offset, dtype="float32", name=name)(image)
+
+
+def picture(input_shape, pixels: Pixels = "imagenet", smallest=1):
+    """A network's input, RGB in [0, 255], and the same rescaled: (H, W, 3) -> (N, H, W, 3) twice.
+
+    Raises ValueError for other than three channels and for a picture with a side under `smallest`, from which the
+    graph would leave nothing.
+    """
+    if len(input_shape) != 3 or input_shape[-1] != 3:
+        raise ValueError(f"expected a picture of (height, width, 3), not {tuple(input_shape)}")
+    if any(side is not None and side < smallest for side in input_shape[:2]):
+        raise ValueError(f"expected a picture of at least {smallest}x{smallest} pixels, not {tuple(input_shape)}")
+    image = keras.Input(input_shape, name="image")
+    return image, rescale(image, pixels)
 
 
 def grey(image, name="grey"):
@@ -34,38 +56,52 @@ def grey(image, name="grey"):
     return named(ops.image.rgb_to_grayscale(image, data_format="channels_last"), name)
 
 
-def group_norm(groups, name):
+def group_norm(groups, epsilon, name):
     """Normalization over the picture and `groups` groups of channels (Wu & He 2018, arXiv:1803.08494, section 3.1)."""
-    return layers.GroupNormalization(groups, epsilon=1e-5, name=name)
+    return layers.GroupNormalization(groups, epsilon=epsilon, name=name)
 
 
 Norm = Literal["batch", "group", "instance", "layer", "none"]
-NORMALIZATIONS = {
-    "batch": lambda channels, name: BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn"),
+NORMALIZATIONS = {  # (channels, epsilon, name) -> layer
+    "batch": lambda channels, epsilon, name: BatchNormalization(momentum=0.9, epsilon=epsilon, name=f"{name}_bn"),
     # the paper's 32 groups, or as many as leave two channels in each: a group of one would be "instance"
-    "group": lambda channels, name: group_norm(math.gcd(32, max(channels // 2, 1)), f"{name}_gn"),
-    "instance": lambda channels, name: group_norm(-1, f"{name}_in"),
-    "layer": lambda channels, name: group_norm(1, f"{name}_ln"),
+    "group": lambda channels, epsilon, name: group_norm(math.gcd(32, max(channels // 2, 1)), epsilon, f"{name}_gn"),
+    "instance": lambda channels, epsilon, name: group_norm(-1, epsilon, f"{name}_in"),
+    "layer": lambda channels, epsilon, name: group_norm(1, epsilon, f"{name}_ln"),
     "none": None,
 }
 
 
-def conv_norm(x, filters, kernel, stride=1, *, activation=None, groups=1, norm: Norm = "batch", name):
+def normalize(x, norm: Norm, name, epsilon=1e-5):
+    """The normalization that `norm` names, a key of NORMALIZATIONS, or none: shape kept."""
+    normalization = NORMALIZATIONS[norm]
+    return normalization(x.shape[-1], epsilon, name)(x) if normalization else x
+
+
+def activate(x, activation, name):
+    """The activation of that name as a layer of its own, or none: shape kept."""
+    return layers.Activation(activation, name=f"{name}_{activation}")(x) if activation else x
+
+
+def conv_norm(
+    x, filters, kernel, stride=1, *, activation=None, groups=1, norm: Norm = "batch", epsilon=1e-5, padding="even", name
+):  # fmt: skip
     """Convolution, normalization, optional activation: (N, H, W, C) -> (N, H/s, W/s, filters).
 
-    `norm` is a key of NORMALIZATIONS; with "none" the convolution has a bias instead.
+    `kernel` is a side or (height, width). `norm` is a key of NORMALIZATIONS; with "none" the convolution has a bias
+    instead. `padding` is "even" (as many zeros on each side), "same" (TensorFlow's, where a stride may leave one side
+    with more) or "valid".
     """
-    padding = "same"
-    if stride > 1 and kernel > 1:  # "same" would pad one side more: a pixel off from published weights
-        x = layers.ZeroPadding2D((kernel - 1) // 2, name=f"{name}_pad")(x)
-        padding = "valid"
-    normalization = NORMALIZATIONS[norm]
+    if padding == "even":
+        padding = "same"
+        if stride > 1 and kernel > 1:  # "same" would pad one side more: a pixel off from published weights
+            x = layers.ZeroPadding2D((kernel - 1) // 2, name=f"{name}_pad")(x)
+            padding = "valid"
     x = layers.Conv2D(
-        filters, kernel, stride, padding, groups=groups, use_bias=normalization is None,
+        filters, kernel, stride, padding, groups=groups, use_bias=norm == "none",
         kernel_initializer="he_normal", name=f"{name}_conv",
     )(x)  # fmt: skip
-    x = normalization(filters, name)(x) if normalization else x
-    return layers.Activation(activation, name=f"{name}_{activation}")(x) if activation else x
+    return activate(normalize(x, norm, name, epsilon), activation, name)
 
 
 def max_pool(x, size, stride, name):

@@ -12,7 +12,7 @@ from typing import Literal
 import keras
 from keras import layers
 
-from cvapps.blocks import Norm, conv_norm, endpoint, max_pool, rescale, squeeze_excite
+from cvapps.blocks import Norm, Pixels, conv_norm, endpoint, max_pool, picture, squeeze_excite
 from cvapps.registry import Paper, register
 
 
@@ -51,6 +51,7 @@ def resnet(
     stride_on: Literal["spatial", "reduce"] = "spatial",
     gate: int | None = None,
     norm: Norm = "batch",
+    pixels: Pixels = "imagenet",
     num_classes: int | None = 1000,
     input_shape: tuple[int | None, int | None, int] = (224, 224, 3),
     name: str = "resnet",
@@ -59,8 +60,8 @@ def resnet(
 
     `branch` is `basic` or `bottleneck`; `gate` is the reduction ratio of a squeeze-and-excitation gate after it.
     """
-    image = keras.Input(input_shape, name="image")
-    x = conv_norm(rescale(image), 64, 7, 2, activation="relu", norm=norm, name="stem")
+    image, x = picture(input_shape, pixels)
+    x = conv_norm(x, 64, 7, 2, activation="relu", norm=norm, name="stem")
     x = max_pool(x, 3, 2, name="stem_pool")
     settings = dict(gate=gate, norm=norm, groups=groups, group_width=group_width, stride_on=stride_on)
     features = {}

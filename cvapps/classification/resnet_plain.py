@@ -11,7 +11,7 @@ from collections.abc import Callable
 import keras
 from keras import layers, ops
 
-from cvapps.blocks import Norm, conv_norm, endpoint, max_pool, named, rescale
+from cvapps.blocks import Norm, Pixels, conv_norm, endpoint, max_pool, named, picture
 from cvapps.classification.resnet import HE_2015, basic
 from cvapps.registry import register
 
@@ -50,6 +50,7 @@ def resnet_plain(
     stem: Callable = small_stem,
     shortcut: Callable | None = zero_pad_shortcut,
     norm: Norm = "batch",
+    pixels: Pixels = "imagenet",
     num_classes: int | None = 10,
     input_shape: tuple[int | None, int | None, int] = (32, 32, 3),
     name: str = "resnet_plain",
@@ -58,8 +59,8 @@ def resnet_plain(
 
     `shortcut` None makes the plain network.
     """
-    image = keras.Input(input_shape, name="image")
-    x, first = stem(rescale(image), widths[0], norm)
+    image, x = picture(input_shape, pixels)
+    x, first = stem(x, widths[0], norm)
     features = {}
     for stage, (width, depth) in enumerate(zip(widths, depths, strict=True), start=first):
         for i in range(depth):

@@ -64,7 +64,7 @@ def test_every_normalization_builds_and_normalizes(norm, branch, rng):
 
 @pytest.mark.parametrize(("channels", "groups"), [(64, 32), (2048, 32), (32, 16), (16, 8), (24, 4), (1, 1)])
 def test_group_normalization_has_32_groups_where_they_fit(channels, groups):
-    layer = NORMALIZATIONS["group"](channels, "any")
+    layer = NORMALIZATIONS["group"](channels, 1e-5, "any")
     layer.build((None, 4, 4, channels))
     assert layer.groups == groups
 
@@ -74,7 +74,7 @@ def test_instance_and_layer_are_groups_of_one_channel_and_of_all(norm, axes, rng
     x = (rng.normal(size=(2, 5, 4, 6)) * np.arange(1, 7) + np.arange(6)).astype("float32")
     wide = x.astype("float64")
     expected = (wide - wide.mean(axes, keepdims=True)) / np.sqrt(wide.var(axes, keepdims=True) + 1e-5)
-    assert_allclose(ops.convert_to_numpy(NORMALIZATIONS[norm](6, "any")(x)), expected, **tolerances.REORDERED)
+    assert_allclose(ops.convert_to_numpy(NORMALIZATIONS[norm](6, 1e-5, "any")(x)), expected, **tolerances.REORDERED)
 
 
 def test_the_gate_is_the_papers_by_hand(rng):
