@@ -6,7 +6,7 @@ STORE = $(or $(CVAPPS_HOME),$(CURDIR)/var)
 python = $(VENV)/bin/python
 on_any_backend = tests/contract tests/classification tests/analysis tests/layers tests/losses tests/ops tests/parity/test_addons.py
 
-.PHONY: setup demo test test-all test-jax parity-addons lint types check bench ui serve notebook readme requirements clean
+.PHONY: setup demo test test-all test-jax parity-addons parity-torch lint types check bench ui serve notebook readme requirements clean
 
 setup: $(VENV)/ready
 
@@ -40,6 +40,15 @@ parity-addons: setup .venv-addons/ready
 .venv-addons/ready: tests/parity/addons/requirements.txt
 	python3.11 -m venv .venv-addons
 	.venv-addons/bin/python -m pip install -r $<
+	@touch $@
+
+parity-torch: setup .venv-torch/ready
+	.venv-torch/bin/python tests/parity/torch/record.py
+	$(python) -m pytest tests/parity/test_torch.py -m "slow or not slow"
+
+.venv-torch/ready: tests/parity/torch/requirements.txt
+	$(PYTHON) -m venv .venv-torch
+	.venv-torch/bin/python -m pip install -r $<
 	@touch $@
 
 lint: setup

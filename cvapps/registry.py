@@ -9,6 +9,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -102,11 +103,15 @@ def list_models(pattern: str = "*", task: str | None = None) -> list[str]:
     return [name for name, row in _rows().items() if fnmatch.fnmatchcase(name, pattern) and task in (None, row.task)]
 
 
-def create_model(name: str, /, **overrides: Any) -> keras.Model:
+def create_model(name: str, /, weights: str | Path | None = None, **overrides: Any) -> keras.Model:
     """Builds a model by name; `overrides` replace the row's settings.
 
-    Raises ValueError for an unknown name or setting, TypeError for a value of the wrong type; each names what is known.
+    `weights` are random where not given; "imagenet" fetches what someone publishes for the row, a path to .weights.h5,
+    .keras or .safetensors reads a file (see `cvapps.weights`). Raises ValueError for an unknown name or setting and for
+    weights that don't fit, TypeError for a value of the wrong type; each names what is known.
     """
+    if weights is not None:
+        return cvapps.weights.load(name, weights, **overrides)
     row = model_info(name)
     hints = typing.get_type_hints(row.builder)
     for setting, value in overrides.items():

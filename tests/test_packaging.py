@@ -88,7 +88,7 @@ def test_the_wheel_holds_the_library_for_any_system(wheel):
     with zipfile.ZipFile(wheel) as archive:
         held = archive.namelist()
         metadata = archive.read(next(name for name in held if name.endswith("/METADATA"))).decode()
-    modules = {str(path.relative_to(CHECKOUT)) for path in LIBRARY.rglob("*.py")}
+    modules = {str(path.relative_to(CHECKOUT)) for kind in ("*.py", "*.tsv") for path in LIBRARY.rglob(kind)}
     assert {name for name in held if ".dist-info/" not in name} == modules
     assert any(name.endswith("licenses/LICENSE") for name in held)
     assert "Requires-Python: >=3.11" in metadata

@@ -24,13 +24,8 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 
 @pytest.fixture
 def trained(shared_data):
-    """A function of the depth that gives the trained weights by their own names, in float32."""
-
-    def load(depth):
-        weights = safetensors.load_file(shared_data / f"weights/cifar10_resnet{depth}_akamaster.safetensors")
-        return {name.removeprefix("module."): value for name, value in weights.items()}
-
-    return load
+    """A function of the depth that gives the file of trained weights."""
+    return lambda depth: shared_data / f"weights/cifar10_resnet{depth}_akamaster.safetensors"
 
 
 @pytest.fixture
@@ -50,36 +45,9 @@ def records(shared_data):
     return rows[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), rows[:, 0].astype(int)
 
 
-def place_of(name):
-    """Where a weight of theirs stands in our network: (layer, which of its weights)."""
-    part, kind = name.rsplit(".", 1)
-    which = {"weight": 0, "bias": 1, "running_mean": 2, "running_var": 3}[kind]
-    if part == "linear":
-        return "logits", which
-    if not part.startswith("layer"):
-        return f"stem_{'conv' if part == 'conv1' else 'bn'}", which
-    stage, block, last = part.removeprefix("layer").split(".")
-    place = f"stage{int(stage) - 1}_block{int(block) + 1}_{'ab'[int(last[-1]) - 1]}"
-    return f"{place}_{'conv' if last.startswith('conv') else 'bn'}", which
-
-
-def with_weights(depth, weights):
-    """Our network with theirs."""
-    model = cvapps.create_model(f"resnet{depth}_cifar")
-    by_layer = {}
-    for name, value in weights.items():
-        layer, which = place_of(name)
-        value = {4: lambda v: v.transpose(2, 3, 1, 0), 2: np.transpose, 1: np.asarray}[value.ndim](value)
-        by_layer.setdefault(layer, {})[which] = value
-    assert set(by_layer) == {layer.name for layer in model.layers if layer.weights}
-    for layer, values in by_layer.items():
-        model.get_layer(layer).set_weights([values[which] for which in sorted(values)])
-    return model
-
-
 def forward(weights, image, blocks):
     """The network in float64 NumPy, channels first as its authors have it: (H, W, 3) pixels -> logits (10,)."""
-    w = {name: value.astype("float64") for name, value in weights.items()}
+    w = {name.removeprefix("module."): value.astype("float64") for name, value in weights.items()}
 
     def convolve(x, kernel, stride=1):
         x = np.pad(x, ((0, 0), (1, 1), (1, 1)))
@@ -107,8 +75,8 @@ def forward(weights, image, blocks):
 
 @pytest.mark.parametrize("depth", [20, 56])
 def test_logits_are_those_of_the_definition(depth, trained, records):
-    weights, (images, _) = trained(depth), records
-    model = with_weights(depth, weights)
+    weights, (images, _) = safetensors.load_file(trained(depth)), records
+    model = cvapps.create_model(f"resnet{depth}_cifar", weights=trained(depth))
     expected = [forward(weights, image, (depth - 2) // 6) for image in images[:4]]
     assert_allclose(ops.convert_to_numpy(model(images[:4])), expected, **tolerances.PARITY)
 
@@ -119,7 +87,7 @@ def test_logits_are_those_of_the_definition(depth, trained, records):
 )
 def test_accuracy_is_the_stated_one(depth, every, on_jpegs, on_records, trained, jpegs, records):
     """In tenths of a percent. The README leaves open which pictures it took: here all, or every second one."""
-    model = with_weights(depth, trained(depth))
+    model = cvapps.create_model(f"resnet{depth}_cifar", weights=trained(depth))
 
     def accuracy(images, labels):
         images, labels = images[::every], labels[::every]

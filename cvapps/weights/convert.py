@@ -1,0 +1,155 @@
+"""A source's weights become ours: its names by the family's table, its layouts by the rules here.
+
+The rules. PyTorch keeps a convolution's kernel as (out, in, height, width), a dense one as (out, in); Keras the other
+way round. A dense layer behind a map flattened channels first has its rows in another order. A 1x1 convolution of a
+single place is a dense layer. A bias before batch normalization is taken off the moving mean, another epsilon is added
+to the moving variance, and a normalization without gamma has ones: at inference the same function.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+from cvapps.registry import create_model, model_info
+from cvapps.weights.published import Flattened, Published, in_keras, in_pytorch
+
+NORM_ROLES = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
+Tensors = dict[str, np.ndarray]  # of one layer by role: "kernel", "bias", "gamma", ...
+
+
+def from_keras(name: str, source: keras.Model, **overrides: Any) -> keras.Model:
+    """Our model of that name with the weights of a model of keras.applications; overrides as for `create_model`.
+
+    Raises ValueError for a row without a table of Keras' names, and for a missing, extra or misshapen tensor.
+    """
+    published = in_keras(name)
+    if published is None:
+        raise ValueError(f"no table of keras.applications' names for {name!r}")
+    model = _built(name, published, overrides)
+    groups = {}
+    for layer in source.layers:
+        if layer.weights:
+            groups[layer.name] = {v.name: np.asarray(v.numpy()) for v in layer.weights}
+        if isinstance(layer, layers.BatchNormalization):
+            groups[layer.name]["epsilon"] = np.asarray(layer.epsilon)
+            if not layer.scale:
+                groups[layer.name]["gamma"] = np.ones_like(groups[layer.name]["moving_mean"])
+    return _filled(model, groups, published, _pairs(name, published, overrides), source.name)
+
+
+def from_state(name: str, tensors: Mapping[str, np.ndarray], **overrides: Any) -> keras.Model:
+    """Our model of that name with the weights of a PyTorch state dict, {name: array}; overrides as for `create_model`.
+
+    A prefix "module." of all names, which training on several devices leaves, is passed by. Raises ValueError for a row
+    without a table of PyTorch's names, and for a missing, extra or misshapen tensor.
+    """
+    published = in_pytorch(name)
+    if published is None:
+        raise ValueError(f"no table of PyTorch's names for {name!r}")
+    model = _built(name, published, overrides)
+    groups: dict[str, Tensors] = {}
+    for key, tensor in tensors.items():
+        layer, _, role = key.removeprefix("module.").rpartition(".")
+        if role != "num_batches_tracked":
+            groups.setdefault(layer, {})[role] = np.asarray(tensor)
+    pairs = []
+    for ours, theirs, *flattened in _pairs(name, published, overrides):
+        pairs.append((ours, theirs))
+        if ours and theirs in groups and _has(model, ours):
+            groups[theirs] = _from_pytorch(model.get_layer(ours), groups[theirs], *flattened)
+    return _filled(model, groups, published, pairs, published.source or "the state")
+
+
+def _built(name: str, published: Published, overrides: Mapping[str, Any]) -> keras.Model:
+    for setting, needed in published.settings.items():
+        if overrides.get(setting, needed) != needed:
+            raise ValueError(
+                f"{name}: these weights need {setting}={needed!r}, not {overrides[setting]!r} ({published.source})"
+            )
+    return create_model(name, **{**published.settings, **overrides})
+
+
+def _pairs(name: str, published: Published, overrides: Mapping[str, Any]) -> Iterator:
+    return published.names({**model_info(name).defaults, **published.settings, **overrides})
+
+
+def _has(model: keras.Model, name: str) -> bool:
+    return any(layer.name == name for layer in model.layers)
+
+
+def _from_pytorch(layer: layers.Layer, tensors: Tensors, flattened: Flattened | None = None) -> Tensors:
+    """PyTorch's roles and layouts to those of our layer."""
+    if isinstance(layer, (layers.BatchNormalization, layers.GroupNormalization)):
+        return {NORM_ROLES.get(role, role): tensor for role, tensor in tensors.items()}
+    weight = tensors["weight"]
+    if flattened:
+        f = flattened
+        weight = weight.reshape(-1, f.channels, f.height, f.width).transpose(0, 2, 3, 1).reshape(len(weight), -1)
+    if weight.ndim == 4:
+        depthwise = isinstance(layer, layers.DepthwiseConv2D)  # (in, 1, height, width)
+        weight = weight.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
+    else:
+        weight = weight.T
+    return {**{role: tensor for role, tensor in tensors.items() if role != "weight"}, "kernel": weight}
+
+
+def _filled(model: keras.Model, groups: dict[str, Tensors], published: Published, pairs: Any, source: str):
+    """The model with every weight set; raises ValueError unless the source's tensors are exactly the model's."""
+    headless = "logits" not in model.output_names and not _has(model, "logits")
+    wanted = {layer.name: layer for layer in model.layers if layer.weights}
+    unused, first, unknown = dict(groups), True, []
+    for ours, theirs, *_ in pairs:
+        if ours is None or (headless and not _has(model, ours)):
+            unused = {name: group for name, group in unused.items() if not f"{name}.".startswith(f"{theirs}.")}
+            continue
+        if ours not in wanted:
+            raise ValueError(f"{model.name} has no layer {ours!r} left for {source}'s {theirs!r}")
+        layer = wanted.pop(ours)
+        if theirs not in unused:
+            unknown.append(f"{theirs} (our {ours})")
+            continue
+        _assign(model, layer, dict(unused.pop(theirs)), theirs, flip=first and published.bgr)
+        first = False
+    if unknown:
+        raise ValueError(f"{source} lacks {len(unknown)} layers that {model.name} needs: {', '.join(unknown[:5])}")
+    if wanted:
+        raise ValueError(f"{model.name}: no name in {source} is known for {', '.join(list(wanted)[:5])}")
+    if unused:
+        raise ValueError(f"{source} has {len(unused)} layers that {model.name} lacks: {', '.join(list(unused)[:5])}")
+    return model
+
+
+def _assign(model: keras.Model, layer: layers.Layer, tensors: Tensors, theirs: str, flip: bool) -> None:
+    """Sets the layer's weights to the tensors; the mean before a normalization takes a bias that ours lacks."""
+    if flip:
+        tensors["kernel"] = tensors["kernel"][:, :, ::-1]
+    bias = None if getattr(layer, "use_bias", True) else tensors.pop("bias", None)
+    epsilon = tensors.pop("epsilon", None)
+    roles = {variable.name: variable for variable in layer.weights}
+    if missing := roles.keys() - tensors.keys():
+        raise ValueError(f"{layer.name}: {theirs} has no {sorted(missing)}")
+    if extra := tensors.keys() - roles.keys():
+        raise ValueError(f"{layer.name} has no place for {theirs}'s {sorted(extra)}")
+    for role, variable in roles.items():
+        given, expected = tensors[role].shape, tuple(variable.shape)
+        if [n for n in given if n != 1] != [n for n in expected if n != 1]:
+            raise ValueError(f"{layer.name}'s {role} is {expected}, and {theirs}'s is {given}")
+        value = tensors[role].reshape(expected)
+        if role == "moving_mean":  # from which a bias may be taken off already
+            value = value + variable.numpy()
+        if role == "moving_variance" and epsilon is not None:
+            value = value + (epsilon - layer.epsilon)
+        variable.assign(value)
+    if bias is not None:
+        _take_off_the_mean(model, layer, bias, theirs)
+
+
+def _take_off_the_mean(model: keras.Model, layer: layers.Layer, bias: np.ndarray, theirs: str) -> None:
+    norm = layer.name.removesuffix("_conv") + "_bn"
+    if not _has(model, norm):
+        raise ValueError(f"{layer.name} has no place for {theirs}'s bias, and no normalization {norm!r} behind it")
+    mean = model.get_layer(norm).moving_mean
+    mean.assign(mean - bias)

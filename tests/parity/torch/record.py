@@ -1,0 +1,89 @@
+"""Records what PyTorch's networks answer, for `tests/parity/test_torch.py`: `make parity-torch`, or names of rows.
+
+Runs where PyTorch, torchvision and timm are, and nothing of ours: the weights are made from the tensors' names.
+"""
+
+import importlib.metadata
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+from weights import pictures, sample, tensor
+
+try:
+    package = Path(importlib.metadata.distribution("torchvision").locate_file("torchvision"))
+    torch.ops.load_library(next(package.glob("_C*")))
+except OSError:  # a wheel for CUDA beside PyTorch for the CPU: its import wants these names, no classifier calls them
+    operators = torch.library.Library("torchvision", "DEF")
+    for operator in ("nms", "qnms"):
+        operators.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+import timm
+import torchvision
+
+CLASSES = 7
+# {row: (constructor, side of the picture, mean and deviation of RGB in [0, 255], modules whose outputs are recorded)}
+IMAGENET = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+CENTRED = (127.5,) * 3, (127.5,) * 3
+LAYERS = [f"layer{i}" for i in range(1, 5)]
+
+
+def vision(name, **settings):
+    """A constructor of torchvision."""
+    return lambda: getattr(torchvision.models, name)(num_classes=CLASSES, **settings)
+
+
+def timm_model(name, **settings):
+    """A constructor of timm."""
+    return lambda: timm.create_model(name, num_classes=CLASSES, **settings)
+
+
+NETWORKS = {
+    "resnet18": (vision("resnet18"), 64, IMAGENET, LAYERS),
+    "resnet50": (vision("resnet50"), 64, IMAGENET, LAYERS),
+    "resnext50_32x4d": (vision("resnext50_32x4d"), 64, IMAGENET, LAYERS),
+    "wide_resnet50_2": (vision("wide_resnet50_2"), 64, IMAGENET, LAYERS),
+}
+
+
+def record(name):
+    """Writes NAME.npz: the tensors' names and shapes, the side, a sample of each output."""
+    build, side, (mean, deviation), modules = NETWORKS[name]
+    network = build().eval()
+    state = {key: value for key, value in network.state_dict().items() if not key.endswith("num_batches_tracked")}
+    made = {key: torch.from_numpy(tensor(key, value.shape)) for key, value in state.items()}
+    network.load_state_dict(made, strict=False)
+    outputs = {}
+
+    def keep(key):
+        def hook(module, inputs, output):
+            outputs[key] = output.detach()
+
+        return hook
+
+    for module in modules:
+        network.get_submodule(module).register_forward_hook(keep(module))
+    scale, offset = [1 / d for d in deviation], [-m / d for m, d in zip(mean, deviation, strict=True)]
+    pixels = pictures(side) * np.float32(scale) + np.float32(offset)
+    with torch.no_grad():
+        outputs["logits"] = network(torch.from_numpy(pixels.transpose(0, 3, 1, 2)))
+    arrays = {}
+    for key, output in outputs.items():
+        values = output.numpy()
+        values = values.transpose(0, 2, 3, 1) if values.ndim == 4 else values
+        arrays[key], arrays[f"{key}:scale"] = sample(values)
+        arrays[f"{key}:shape"] = np.array(values.shape)
+    shapes = json.dumps({key: list(value.shape) for key, value in state.items()})
+    packages = ("torch", "torchvision", "timm")
+    versions = [f"{package}=={importlib.metadata.version(package).split('+')[0]}" for package in packages]
+    path = Path(__file__).parent / f"{name}.npz"
+    np.savez_compressed(path, state=shapes, side=side, classes=CLASSES, versions=versions, **arrays)
+
+
+if __name__ == "__main__":
+    for row in sys.argv[1:] or NETWORKS:
+        record(row)
+        print(row)
