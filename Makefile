@@ -81,8 +81,8 @@ notebook: setup
 requirements: setup
 	$(python) -m pip install --quiet uv
 	for folder in . tests/parity/addons; do \
-	  $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 \
-	    --custom-compile-command "make requirements" $$folder/requirements.in -o $$folder/requirements.txt || exit 1; \
+	  (cd $$folder && $(abspath $(VENV))/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	    --custom-compile-command "make requirements" requirements.in -o requirements.txt) || exit 1; \
 	done
 
 clean:
