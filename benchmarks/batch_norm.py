@@ -6,14 +6,13 @@
 The two take turns (ours, Keras', ours, Keras', ...), so that a busy machine slows both; shown are medians and ratios.
 """
 
-import time
-from statistics import median
 from unittest.mock import patch
 
 import click
 import keras
 import numpy as np
 
+from benchmarks._turns import seconds_in_turn
 from cvapps import blocks, create_model
 
 LAYERS = {
@@ -47,15 +46,7 @@ def runners(name: str, batch: int, precision: str, training: bool) -> dict:
 
 def compare(name: str, batch: int, precision: str, training: bool, rounds: int) -> dict[str, float]:
     """Median seconds of a step with each layer."""
-    made = runners(name, batch, precision, training)
-    seconds: dict[str, list[float]] = {layer: [] for layer in made}
-    for turn in range(rounds + 2):  # the first two trace and warm up
-        for layer, run in made.items():
-            start = time.perf_counter()
-            run()
-            if turn > 1:
-                seconds[layer].append(time.perf_counter() - start)
-    return {layer: median(times) for layer, times in seconds.items()}
+    return seconds_in_turn(runners(name, batch, precision, training), rounds)
 
 
 @click.command(help=__doc__.splitlines()[0])

@@ -332,10 +332,10 @@ class Run(Recorder):
 
     def _finish(self, spool: Spool, status: Status, patience: float, longest: float) -> None:
         sender = self._sender
-        self._stop.set()
-        self._sampler.join(1.0)
         with contextlib.suppress(OSError):
             self._write("status", status=status)
+        self._stop.set()  # the status is written by now: a sender that finds nothing to send after this may leave
+        self._sampler.join(1.0)
         began = self._progress = time.monotonic()
         while sender.is_alive() and time.monotonic() < began + longest:
             if self._failing and time.monotonic() > self._progress + patience:

@@ -6,19 +6,26 @@ import pytest
 
 import cvapps
 from pipelines.home import CHECKOUT
-from pipelines.readme import table, with_table
+from pipelines.readme import cost, costs, table, with_table
+from tests.contract.test_models import rows
 
 README = (CHECKOUT / "README.md").read_text()
 
 
 def test_the_table_of_models_is_the_registrys():
-    assert with_table(README) == README, "run `make readme`"
-    assert all(f"`{name}`" in table() for name in cvapps.list_models())
+    known = costs(README)
+    assert set(known) == set(cvapps.list_models()), "run `make readme`"
+    assert with_table(README, table(known.__getitem__)) == README, "run `make readme`"
+
+
+@pytest.mark.parametrize("name", rows())
+def test_the_costs_in_the_table_are_measured(name):
+    assert costs(README)[name] == cost(name)
 
 
 def test_a_readme_without_marks_is_refused():
     with pytest.raises(ValueError, match="no lines"):
-        with_table("# cvapps")
+        with_table("# cvapps", "")
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])

@@ -219,6 +219,15 @@ def test_errors_end_a_run_as_failed_and_interrupts_as_killed(store):
         assert history(store, run.run_id, "x") == [(0, 1.0)]
 
 
+def test_the_end_of_a_run_is_sent_though_the_sampler_is_slow_to_stop(store, home, monkeypatch):
+    """The sender, with nothing left to send, must not leave before the status is there."""
+    run = tracking.open_run("slow sampler")
+    monkeypatch.setattr(run._sampler, "join", lambda timeout: run._sender.join(2.0))  # as long as the sender wants
+    run.finish()
+    assert store.get_run(run.run_id).info.status == "FINISHED"
+    assert list((home / "spool").iterdir()) == []
+
+
 def test_default_store_lies_in_the_home(home, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert tracking.tracking_uri() == f"sqlite:///{home / 'mlflow.db'}"
