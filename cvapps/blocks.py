@@ -118,10 +118,14 @@ def squeeze_excite(x, ratio, name):
     return layers.Multiply(name=f"{name}_scale")([x, gate])
 
 
-def endpoint(image, features, num_classes, name):
-    """A backbone's two faces: float32 logits (N, num_classes), or its features by stride where that is None."""
+def endpoint(image, features, num_classes, name, dropout=None):
+    """A backbone's two faces: float32 logits (N, num_classes), or its features by stride where that is None.
+
+    `dropout` is the part of the pooled features that is left out in training; None has no such layer.
+    """
     if num_classes is None:
         return keras.Model(image, features, name=name)
     *_, last = features.values()
     x = layers.GlobalAveragePooling2D(name="pool")(last)
+    x = x if dropout is None else layers.Dropout(dropout, name="dropout")(x)
     return keras.Model(image, layers.Dense(num_classes, dtype="float32", name="logits")(x), name=name)
