@@ -126,10 +126,10 @@ def googlenet(
 
     `kernel` is the side of the third branch's, `last_pool` that of the pooling before module 5a. With `auxiliary` the
     output is {"logits", "auxiliary1", "auxiliary2"}, whose losses train together with weights 1 and AUXILIARY_WEIGHT.
-    Raises ValueError for a side under 15, and with `auxiliary` for an open size and without classes.
+    Raises ValueError for a side under 31, and with `auxiliary` for an open size and without classes.
     """
     check_auxiliary(auxiliary, num_classes, input_shape)
-    image, x = picture(input_shape, pixels, smallest=15)
+    image, x = picture(input_shape, pixels, smallest=31)
     x = convolution(x, 64, 7, 2, norm=norm, name="stem1")
     features, logits = {"C1": x}, {}
     x = chain(overhanging_pool(x, 3, "pool1"), ((64, 1), (192, 3)), "stem2", norm)

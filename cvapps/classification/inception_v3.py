@@ -1,10 +1,10 @@
 """Inception-v3: factorized convolutions, 299x299 pictures.
 
 Szegedy et al. 2015, arXiv:1512.00567, Table 1 and Figures 5 to 8, 10. The paper leaves the filters inside the blocks
-open: they are those of the authors' code (TF-Slim's inception_v3) and of all published weights. There the stem ends with
-a 1x1 convolution of 80 filters, a 3x3 of 192 and a pooling, where Table 1 has 3x3 convolutions, one of them strided, and
-one of the five blocks of stride 16 and an extra block of stride 32 are the ones that halve the picture. Batch
-normalization is in the auxiliary classifier too (section 4, "BN-auxiliary"); the dropout is TF-Slim's.
+open: they are those of the authors' code (TF-Slim's inception_v3) and of all published weights. There the stem ends
+with a 1x1 convolution of 80 filters, a 3x3 of 192 and a pooling, where Table 1 has 3x3 convolutions, one of them
+strided; and the blocks that halve the picture are among the paper's five of stride 16 and before its two of stride 32.
+Batch normalization is in the auxiliary classifier too (section 4, "BN-auxiliary"); the dropout is TF-Slim's.
 """
 
 from collections.abc import Callable
