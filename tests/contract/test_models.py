@@ -24,7 +24,9 @@ ONE_SIZE = {
     "simple_convnet": "the logits have a weight for each place",
 }
 NO_FEATURES = dict.fromkeys(ONE_SIZE, "not a backbone")
-SMALLEST = dict.fromkeys(("inception_resnet_v2", "inception_v3", "inception_v4"), 75)  # no strided layer is padded
+LARGE = dict.fromkeys(  # sides of the small picture where 64 are too few
+    ("inception_resnet_v2", "inception_v3", "inception_v4"), 107  # unpadded: 2x2 places are left at stride 32
+)
 SMALL = {  # settings of the row: one block of each kind shows what the others would, in a fifth of the time
     "inception_resnet_v2": dict(depths=(1, 1, 1)),
     "inception_v3": dict(pool_widths=(32,), inner_widths=(128,), depth=1),
@@ -47,7 +49,7 @@ any_size = pytest.mark.parametrize("name", rows(ONE_SIZE))
 def small_shape(name):
     """The row's own picture size, at most 64 pixels, or as many as the graph needs."""
     height, width, channels = cvapps.model_info(name).input_shape
-    most = SMALLEST.get(name, 64)
+    most = LARGE.get(name, 64)
     return min(height, most), min(width, most), channels
 
 
@@ -86,7 +88,7 @@ def test_the_default_rows_are_one_of_each_family():
     info = [cvapps.model_info(name) for name in cvapps.list_models()]
     assert len(info) == len(rows()) == 24 + 4
     assert {cvapps.model_info(name).builder for name in DEFAULT_ROWS} == {row.builder for row in info}
-    assert {*ONE_SIZE, *SMALLEST, *SMALL} <= {row.name for row in info}
+    assert {*ONE_SIZE, *LARGE, *SMALL} <= {row.name for row in info}
 
 
 @every_row
@@ -182,7 +184,8 @@ def test_saved_model_is_equal(name, tmp_path):
     module.serve = tf.function(lambda pixels: model(pixels, training=False), input_signature=[specification])
     tf.saved_model.save(module, tmp_path / "saved")
     loaded = tf.saved_model.load(tmp_path / "saved")
-    assert_allclose(loaded.serve(x).numpy(), outputs(model, x)[0], **tolerances.SAME_MATH)
+    assert_allclose(loaded.serve(x).numpy(), module.serve(x).numpy(), **tolerances.SAME_MATH)
+    assert_allclose(loaded.serve(x).numpy(), outputs(model, x)[0], **tolerances.REORDERED)  # graphs fuse kernels
 
 
 @every_backbone
@@ -191,10 +194,10 @@ def test_features_have_their_strides(name):
     features = model(pictures(name))
     assert list(features) == sorted(features)
     height, width, _ = small_shape(name)
-    larger = build(name, num_classes=None, input_shape=(height + 64, width + 64, 3)).output if name in SMALLEST else {}
+    larger = build(name, num_classes=None, input_shape=(height + 64, width + 64, 3)).output if name in LARGE else {}
     for key, feature in features.items():
         stride = 2 ** int(key.removeprefix("C"))
-        if name in SMALLEST:  # unpadded layers take places away, as many whatever the size
+        if name in LARGE:  # unpadded layers take places away, as many whatever the size
             assert [a - b for a, b in zip(larger[key].shape[1:3], feature.shape[1:3], strict=True)] == 2 * [
                 64 // stride
             ]
@@ -210,7 +213,7 @@ def test_features_have_their_strides(name):
 def test_takes_any_picture_size(name):
     """One model with open sizes gives what a model made for the size gives."""
     opened = build(name, input_shape=(None, None, 3))
-    more = SMALLEST.get(name, 33) - 33
+    more = LARGE.get(name, 33) - 33
     for height, width in ((49 + more, 70 + more), (64 + more, 33 + more)):
         x = np.random.default_rng(1).uniform(0, 255, (2, height, width, 3)).astype("float32")
         made = build(name, input_shape=(height, width, 3))
