@@ -24,9 +24,11 @@ ONE_SIZE = {
     "simple_convnet": "the logits have a weight for each place",
 }
 NO_FEATURES = dict.fromkeys(ONE_SIZE, "not a backbone")
-LARGE = dict.fromkeys(  # sides of the small picture where 64 are too few
-    ("inception_resnet_v2", "inception_v3", "inception_v4"), 107  # unpadded: 2x2 places are left at stride 32
-)
+LARGE = {  # sides of the small picture: unpadded layers leave at stride 32 ...
+    "inception_resnet_v2": 107,  # ... 2x2 places, enough for normalization by three pictures
+    "inception_v3": 107,
+    "inception_v4": 139,  # ... 3x3 places: two steps of SGD differ by rounding where normalization is over fewer
+}
 SMALL = {  # settings of the row: one block of each kind shows what the others would, in a fifth of the time
     "inception_resnet_v2": dict(depths=(1, 1, 1)),
     "inception_v3": dict(pool_widths=(32,), inner_widths=(128,), depth=1),
