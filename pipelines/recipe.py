@@ -60,6 +60,7 @@ class Recipe:
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     label_smoothing: float = 0.0
+    auxiliary_weight: float = 0.3  # of the loss of each auxiliary classifier, where the model has such
     ema: float | None = None  # momentum of the weights' moving average, which validation and export then use
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "mixed_bfloat16"
     epoch_steps: int | None = None  # ends every epoch, and validation, after so many batches

@@ -153,7 +153,7 @@ class Training:
         curves = {name: [epoch[name] for epoch in self.history] for name in self.history[-1]}
         self.run.picture(pictures.training_curves(curves), "curves.png")
         with self.trainer.best_weights():
-            model = self.trainer.model
+            model = self.trainer.inference
             labels, probabilities = predict_all(model, self.data, self.recipe.epoch_steps)
             track_mistakes(self.run, self.data, labels, probabilities)
             model.save(self.folder.model, include_optimizer=False)

@@ -20,6 +20,9 @@ HU = "Hu et al. 2017, arXiv:1709.01507"
 ZAGORUYKO = "Zagoruyko & Komodakis 2016, arXiv:1605.07146"
 HUANG = "Huang et al. 2016, arXiv:1608.06993"
 LECTURE = "Johnson, EECS 498-007 Fall 2019, lecture 8"
+BVLC = "BVLC's bvlc_googlenet (Caffe), an independent implementation of Table 1"
+TIMM = "timm's table of its models (param_count, gmacs), an independent implementation"
+KERAS = "keras.applications' trainable weights, and the gammas that it leaves out"
 LECUN = "LeCun et al. 1998, Proc. IEEE 86(11), section II.B"
 
 
@@ -36,6 +39,7 @@ class Figure:
 
 
 PAPERS_FORM = dict(stride_on="reduce")
+TORCHVISION_GOOGLENET = dict(norm="batch", kernel=3, last_pool=2)
 
 FIGURES = [
     # "FLOPs" are multiply-adds there; 3.8 for the 3.86 of 50 layers and 3.6 for the 3.66 of 34 are cut off, not
@@ -181,6 +185,22 @@ FIGURES = [
         "mlp", "parameters", 75e6, "the lectures: a picture of 224x224x3 and 500 hidden units", within=0.5e6,
         settings=dict(input_shape=(224, 224, 3)),
     ),
+    # the Inception line
+    Figure("googlenet", "parameters", 6_998_552, BVLC),
+    Figure("googlenet", "parameters", 13_378_280, BVLC, settings=dict(auxiliary=True)),
+    Figure("googlenet", "parameters", 6_624_904, TORCHVISION, settings=TORCHVISION_GOOGLENET),
+    Figure("googlenet", "convolution_multiply_adds", 1.498e9, TORCHVISION, 0.0005e9, TORCHVISION_GOOGLENET),
+    Figure(
+        "googlenet", "parameters", 13_004_888, "torchvision's GoogLeNet, counted",
+        settings=dict(auxiliary=True, **TORCHVISION_GOOGLENET),
+    ),
+    Figure("inception_v3", "parameters", 27_161_264, TORCHVISION, settings=dict(auxiliary=True)),
+    Figure("inception_v3", "convolution_multiply_adds", 5.713e9, TORCHVISION, within=0.0005e9),
+    Figure("inception_v3", "parameters", 23_817_352 + 17_216, KERAS),
+    Figure("inception_v4", "parameters", 42_679_816, "timm's inception_v4, counted"),
+    Figure("inception_v4", "parameters", 42.68e6, TIMM, within=0.005e6),
+    Figure("inception_resnet_v2", "parameters", 55_813_192 + 30_272, KERAS),
+    Figure("inception_resnet_v2", "parameters", 55.84e6, TIMM, within=0.005e6),
     Figure("perceptron", "parameters", 32 * 32 * 3 * 10 + 10, "Rosenblatt 1958: a weight from each input, a threshold"),
 ]  # fmt: skip
 
@@ -206,3 +226,26 @@ RESNET_STEM = {  # LECTURE: {layer: (memory in KB, parameters in thousands, mult
     "stem_pool": (784, 0, 2),
 }
 RESNET_STAGES = {"C2": 56, "C3": 28, "C4": 14, "C5": 7}  # He et al. 2015, Table 1: output sizes of conv2_x to conv5_x
+# Szegedy et al. 2014, arXiv:1409.4842, Table 1: {module: (output size, output channels, operations in millions)}; the
+# printed 34 of the first convolution and 54 of 5a are not what their own rows come to (118 and 51): slips
+GOOGLENET_TABLE_1 = {
+    "stem1": (112, 64, None),
+    "stem2": (56, 192, 360),
+    "inception3a": (28, 256, 128),
+    "inception3b": (28, 480, 304),
+    "inception4a": (14, 512, 73),
+    "inception4b": (14, 512, 88),
+    "inception4c": (14, 512, 100),
+    "inception4d": (14, 528, 119),
+    "inception4e": (14, 832, 170),
+    "inception5a": (7, 832, None),
+    "inception5b": (7, 1024, 71),
+    "logits": (None, 1000, 1),
+}
+# LECTURE: {layer: (memory in KB, parameters in thousands, multiply-adds in millions)}; it prints 0 KB for the 1000
+# logits, and 4 for the 1000 of VGG-16 beside it: a slip
+GOOGLENET_TAIL = {"pool": (4, 0, 0), "logits": (4, 1025, 1)}
+INCEPTION_STAGES = {  # (size, channels) behind the blocks of stride 8, 16, 32
+    "inception_v3": [(35, 288), (17, 768), (8, 2048)],  # Szegedy et al. 2015, arXiv:1512.00567, Table 1
+    "inception_v4": [(35, 384), (17, 1024), (8, 1536)],  # Szegedy et al. 2016, arXiv:1602.07261, Figure 9
+}

@@ -6,6 +6,7 @@ single place is a dense layer. A bias before batch normalization is taken off th
 to the moving variance, and a normalization without gamma has ones: at inference the same function.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from cvapps.registry import create_model, model_info
 from cvapps.weights.published import Flattened, Published, in_keras, in_pytorch
 
 NORM_ROLES = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
+UNNAMED = re.compile(r"(conv2d|batch_normalization)(?:_(\d+))?")  # as Keras calls a layer that nobody named
 Tensors = dict[str, np.ndarray]  # of one layer by role: "kernel", "bias", "gamma", ...
 
 
@@ -30,13 +32,13 @@ def from_keras(name: str, source: keras.Model, **overrides: Any) -> keras.Model:
         raise ValueError(f"no table of keras.applications' names for {name!r}")
     model = _built(name, published, overrides)
     groups = {}
-    for layer in source.layers:
+    for their_name, layer in _numbered_from_zero(source.layers):
         if layer.weights:
-            groups[layer.name] = {v.name: np.asarray(v.numpy()) for v in layer.weights}
+            groups[their_name] = {v.name: np.asarray(v.numpy()) for v in layer.weights}
         if isinstance(layer, layers.BatchNormalization):
-            groups[layer.name]["epsilon"] = np.asarray(layer.epsilon)
+            groups[their_name]["epsilon"] = np.asarray(layer.epsilon)
             if not layer.scale:
-                groups[layer.name]["gamma"] = np.ones_like(groups[layer.name]["moving_mean"])
+                groups[their_name]["gamma"] = np.ones_like(groups[their_name]["moving_mean"])
     return _filled(model, groups, published, _pairs(name, published, overrides), source.name)
 
 
@@ -61,6 +63,20 @@ def from_state(name: str, tensors: Mapping[str, np.ndarray], **overrides: Any) -
         if ours and theirs in groups and _has(model, ours):
             groups[theirs] = _from_pytorch(model.get_layer(ours), groups[theirs], *flattened)
     return _filled(model, groups, published, pairs, published.source or "the state")
+
+
+def _numbered_from_zero(found: list[layers.Layer]) -> Iterator[tuple[str, layers.Layer]]:
+    """The layers with their names; the numbers of unnamed ones, which Keras counts over the process, begin anew."""
+    numbers: dict[str, list[int]] = {}
+    for kind, number in (match.groups() for layer in found if (match := UNNAMED.fullmatch(layer.name))):
+        numbers.setdefault(kind, []).append(int(number or 0))
+    for layer in found:
+        name = layer.name
+        if match := UNNAMED.fullmatch(name):
+            kind, number = match.groups()
+            place = sorted(numbers[kind]).index(int(number or 0))
+            name = f"{kind}_{place}" if place else kind
+        yield name, layer
 
 
 def _built(name: str, published: Published, overrides: Mapping[str, Any]) -> keras.Model:

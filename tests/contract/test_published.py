@@ -7,7 +7,17 @@ import pytest
 
 import cvapps
 from cvapps.analysis import profile
-from tests.published import FIGURES, LENET5_CONNECTIONS, LENET5_LAYERS, RESNET_STAGES, RESNET_STEM, Figure
+from tests.published import (
+    FIGURES,
+    GOOGLENET_TABLE_1,
+    GOOGLENET_TAIL,
+    INCEPTION_STAGES,
+    LENET5_CONNECTIONS,
+    LENET5_LAYERS,
+    RESNET_STAGES,
+    RESNET_STEM,
+    Figure,
+)  # fmt: skip
 
 LARGE_KINDS = ("resnet101", "resnet152", "resnet200", "resnext101", "se_", "senet", "wide", "densenet1", "densenet2")
 LARGE = ("resnet164_v2_cifar", "resnext50_2x40d", "resnext50_4x24d", "resnext50_8x14d")
@@ -34,6 +44,9 @@ def case(figure: Figure):
     large = figure.model in LARGE or "depths" in figure.settings or "growth" in figure.settings
     marks = pytest.mark.slow if large or figure.model.startswith(LARGE_KINDS) else ()
     return pytest.param(figure, marks=marks, id=f"{figure.model}-{figure.quantity}-{figure.value:g}")
+    heavy = ("resnet101", "resnet152", "wide", "inception_v4", "inception_resnet")
+    marks = pytest.mark.slow if figure.model.startswith(heavy) else ()
+    return pytest.param(figure, marks=marks, id=f"{figure.model}-{figure.quantity}-{figure.value:.10g}")
 
 
 @pytest.mark.parametrize("figure", [case(figure) for figure in FIGURES])
@@ -45,6 +58,7 @@ def test_figure(figure):
 def test_no_row_is_without_a_figure():
     assert {figure.model for figure in FIGURES} == set(cvapps.list_models())
     assert len(FIGURES) == 48 + 63
+    assert len(FIGURES) == 48 + 12
 
 
 def test_lenet5_layer_by_layer():
@@ -80,3 +94,28 @@ def test_output_sizes_of_the_stages(name, deepest):
     features = cvapps.create_model(name, num_classes=None).output
     assert {key: feature.shape[1] for key, feature in features.items()} == RESNET_STAGES
     assert [feature.shape[-1] for feature in features.values()] == [deepest // 8, deepest // 4, deepest // 2, deepest]
+
+
+def test_googlenet_table_1_row_by_row():
+    """Sizes, and operations within one unit: the paper cuts some and rounds others."""
+    rows = profile(cvapps.create_model("googlenet")).rows
+    for module, (size, channels, millions) in GOOGLENET_TABLE_1.items():
+        own = [row for row in rows if row.name == module or row.name.startswith(f"{module}_")]
+        assert own[-1].output_shape == ((channels,) if size is None else (size, size, channels))
+        if millions is not None:
+            measured = sum(row.multiply_adds for row in own if row.kind in ("Conv2D", "Dense")) / 1e6
+            assert abs(measured - millions) < 1, f"{module}: {measured}"
+
+
+def test_googlenet_tail_row_by_row():
+    rows = {row.name: row for row in profile(cvapps.create_model("googlenet")).rows}
+    for layer, expected in GOOGLENET_TAIL.items():
+        row = rows[layer]
+        assert (round(row.memory_kb), row.parameters // 1000, round(row.multiply_adds / 1e6)) == expected
+
+
+@pytest.mark.parametrize("name", INCEPTION_STAGES)
+def test_inception_stages(name):
+    features = cvapps.create_model(name, num_classes=None).output
+    measured = [features[key].shape[1:] for key in ("C3", "C4", "C5")]
+    assert measured == [(size, size, channels) for size, channels in INCEPTION_STAGES[name]]

@@ -50,6 +50,10 @@ def test_how_much_was_seen():
     assert [identity(path) for path in FAMILIES] == [
         "cvapps/classification/densenet.py",
         "cvapps/classification/digits.py",
+        "cvapps/classification/inception.py",
+        "cvapps/classification/inception_resnet.py",
+        "cvapps/classification/inception_v3.py",
+        "cvapps/classification/inception_v4.py",
         "cvapps/classification/mlp.py",
         "cvapps/classification/resnet.py",
         "cvapps/classification/resnet_plain.py",

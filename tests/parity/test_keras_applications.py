@@ -32,6 +32,16 @@ CASES = {
     ),
 }
 SLOW = ()
+    "inception_v3": (107, [
+        ("stage3_block1", "mixed0"), ("stage3_block3", "mixed2"), ("stage4_reduce", "mixed3"),
+        ("stage4_block4", "mixed7"), ("stage5_reduce", "mixed8"), ("stage5_block2", "mixed10"),
+    ]),
+    "inception_resnet_v2": (107, [
+        ("stage3_mixed", "mixed_5b"), ("stage3_block10_out", "block35_10_ac"), ("stage4_reduce", "mixed_6a"),
+        ("stage4_block20_out", "block17_20_ac"), ("stage5_reduce", "mixed_7a"), ("stage5_expand_relu", "conv_7b_ac"),
+    ]),
+}  # fmt: skip
+SLOW = ("inception_resnet_v2",)
 
 
 def randomize(model, rng):
@@ -72,3 +82,4 @@ def test_every_table_is_compared():
     compared = {cvapps.model_info(name).builder for name in CASES}
     assert {cvapps.model_info(name).builder for name in rows} == compared
     assert len(rows) == 3 + 6
+    assert len(rows) == 3 + 2

@@ -36,6 +36,25 @@ CASES = {
 }
 SLOW = ("wide_resnet50_2",)
 SETTINGS = {"senet154": dict(depths=(1, 2, 2, 1))}  # as recorded: through 36 blocks random weights magnify roundings
+    "googlenet": {
+        "maxpool2": "pool2", "inception3b": "inception3b", "inception4e": "inception4e", "inception5b": "inception5b",
+        "aux1": "auxiliary1_logits", "aux2": "auxiliary2_logits",
+    },
+    "inception_v3": {
+        "maxpool2": "pool2", "Mixed_5d": "stage3_block3", "Mixed_6a": "stage4_reduce", "Mixed_6e": "stage4_block4",
+        "Mixed_7c": "stage5_block2", "AuxLogits": "auxiliary1_logits",
+    },
+    "inception_v4": {
+        "features.4": "stem3", "features.9": "stage3_block4", "features.10": "stage4_reduce",
+        "features.17": "stage4_block7", "features.21": "stage5_block3",
+    },
+    "inception_resnet_v2": {
+        "mixed_5b": "stage3_mixed", "repeat": "stage3_block10_out", "repeat_1": "stage4_block20_out",
+        "mixed_7a": "stage5_reduce", "block8": "stage5_last_out", "conv2d_7b": "stage5_expand_relu",
+    },
+}  # fmt: skip
+SETTINGS = {"googlenet": dict(auxiliary=True), "inception_v3": dict(auxiliary=True)}
+SLOW = ("wide_resnet50_2", "inception_v3", "inception_v4", "inception_resnet_v2")
 
 
 def load(name):
@@ -61,6 +80,7 @@ def test_equal_at_every_depth(name):
     settings = dict(num_classes=int(expected["classes"]), input_shape=(side, side, 3), **SETTINGS.get(name, {}))
     model = from_state(name, state, **settings)
     outputs = {"logits": model.output, **{a: model.get_layer(b).output for a, b in places.items()}}
+    outputs = {"logits": model.get_layer("logits").output, **{a: model.get_layer(b).output for a, b in places.items()}}
     found = keras.Model(model.input, outputs)(pictures(side))
     for place, output in found.items():
         scale = float(expected[f"{place}:scale"])  # random weights let the activations grow from block to block
@@ -75,3 +95,6 @@ def test_every_table_is_compared():
     rows = [name for name in cvapps.list_models() if (table := in_pytorch(name)) and table.source]
     assert {cvapps.model_info(name).builder for name in rows} == {cvapps.model_info(n).builder for n in CASES}
     assert len(rows) == 8 + 13
+    compared = {cvapps.model_info(name).builder for name in CASES}
+    assert {cvapps.model_info(name).builder for name in (*rows, "googlenet")} == compared
+    assert len(rows) == 8 + 3

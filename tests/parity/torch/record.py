@@ -50,6 +50,25 @@ NETWORKS = {
     "senet154": (timm_model("senet154", layers=(1, 2, 2, 1)), 64, IMAGENET, LAYERS),
     "resnet50_v2": (timm_model("resnetv2_50"), 64, CENTRED, [f"stages.{i}" for i in range(4)]),
     "densenet121": (vision("densenet121"), 64, IMAGENET, [f"features.denseblock{i}" for i in range(1, 4)]),
+    "googlenet": (
+        vision("googlenet", init_weights=False),
+        75,
+        CENTRED,
+        ["maxpool2", "inception3b", "inception4e", "inception5b", "aux1", "aux2"],
+    ),
+    "inception_v3": (  # the auxiliary classifier takes no smaller picture
+        vision("inception_v3", init_weights=False),
+        299,
+        CENTRED,
+        ["maxpool2", "Mixed_5d", "Mixed_6a", "Mixed_6e", "Mixed_7c", "AuxLogits"],
+    ),
+    "inception_v4": (timm_model("inception_v4"), 107, CENTRED, [f"features.{i}" for i in (4, 9, 10, 17, 21)]),
+    "inception_resnet_v2": (
+        timm_model("inception_resnet_v2"),
+        107,
+        CENTRED,
+        ["mixed_5b", "repeat", "repeat_1", "mixed_7a", "block8", "conv2d_7b"],
+    ),
 }
 
 
@@ -57,6 +76,7 @@ def record(name):
     """Writes NAME.npz: the tensors' names and shapes, the side, a sample of each output."""
     build, side, (mean, deviation), modules = NETWORKS[name]
     network = build().eval()
+    network.training = hasattr(network, "aux_logits")  # itself alone: auxiliary classifiers answer in training only
     state = {key: value for key, value in network.state_dict().items() if not key.endswith("num_batches_tracked")}
     made = {key: torch.from_numpy(tensor(key, value.shape)) for key, value in state.items()}
     network.load_state_dict(made, strict=False)
@@ -73,7 +93,8 @@ def record(name):
     scale, offset = [1 / d for d in deviation], [-m / d for m, d in zip(mean, deviation, strict=True)]
     pixels = pictures(side) * np.float32(scale) + np.float32(offset)
     with torch.no_grad():
-        outputs["logits"] = network(torch.from_numpy(pixels.transpose(0, 3, 1, 2)))
+        answer = network(torch.from_numpy(pixels.transpose(0, 3, 1, 2)))
+        outputs["logits"] = getattr(answer, "logits", answer)
     arrays = {}
     for key, output in outputs.items():
         values = output.numpy()

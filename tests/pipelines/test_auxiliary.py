@@ -1,0 +1,127 @@
+"""Auxiliary classifiers: they add to the training loss, and are in nothing that is measured, saved or served."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+from scipy.special import log_softmax, softmax
+
+from cvapps import registry
+from cvapps.blocks import conv_norm, endpoint, picture
+from cvapps.classification.inception import AUXILIARY_WEIGHT, with_auxiliaries
+from pipelines import checkpoint
+from pipelines.evaluate import evaluate
+from pipelines.recipe import Data, Optimizer, Recipe
+from pipelines.train import train
+from pipelines.trainer import build_trainer
+from tests.tolerances import REORDERED, SAME_MATH
+
+RECIPE = Recipe(
+    model="tiny",
+    settings={"auxiliary": True},
+    data=Data("digits", size=(16, 16), batch=32),
+    epochs=2,
+    optimizer=Optimizer(learning_rate=0.05),
+    ema=0.9,
+    precision="float32",
+    epoch_steps=12,  # as many as there are batches of held-out digits
+    checkpoint_steps=5,
+)
+
+
+def tiny(
+    auxiliary: bool = False,
+    dropout: float = 0.1,
+    num_classes: int | None = 10,
+    input_shape: tuple[int | None, int | None, int] = (16, 16, 3),
+    name: str = "tiny",
+) -> keras.Model:
+    """Two convolutions, with an auxiliary classifier behind each."""
+    image, x = picture(input_shape)
+    logits = {}
+    for i in (1, 2):
+        x = conv_norm(x, 8, 3, 2, activation="relu", name=f"stage{i}")
+        if auxiliary:
+            pooled = layers.GlobalAveragePooling2D(name=f"auxiliary{i}_pool")(x)
+            logits[f"auxiliary{i}"] = layers.Dense(num_classes, dtype="float32", name=f"auxiliary{i}_logits")(pooled)
+    return with_auxiliaries(endpoint(image, {"C2": x}, num_classes, name, dropout), logits)
+
+
+@pytest.fixture(autouse=True)
+def _registered(monkeypatch):
+    row = registry.Row("tiny", "classification", tiny, {}, registry.Paper("Nobody", 1900, "", ""), ())
+    monkeypatch.setitem(registry._rows(), "tiny", row)
+
+
+def curves(folder):
+    return {key: value for key, value in folder.result.items() if key != "run_id"}
+
+
+def arrays(folder):
+    return [v.numpy() for v in keras.saving.load_model(folder.model, compile=False).weights]
+
+
+@pytest.mark.parametrize("weight", [AUXILIARY_WEIGHT, 0.7])
+def test_the_training_loss_is_the_weighted_sum_by_hand(weight, rng):
+    settings = {"auxiliary": True, "dropout": 0.0}
+    model = build_trainer(dataclasses.replace(RECIPE, settings=settings, auxiliary_weight=weight), 10, 5).model
+    x, truth = rng.uniform(0, 255, (4, 16, 16, 3)).astype("float32"), np.eye(10, dtype="float32")[[1, 3, 5, 9]]
+    for step, training in ((model.test_on_batch, False), (model.train_on_batch, True)):
+        logits = {name: keras.ops.convert_to_numpy(y) for name, y in model(x, training=training).items()}
+        own, *others = (-(truth * log_softmax(y, -1)).sum(-1).mean() for y in logits.values())
+        measured = step(x, truth, return_dict=True)
+        np.testing.assert_allclose(measured["loss"], own + training * weight * sum(others), **REORDERED)
+        assert len(others) == 2
+        np.testing.assert_allclose(measured["accuracy"], np.mean(logits["logits"].argmax(-1) == truth.argmax(-1)))
+        model.reset_metrics()
+
+
+def test_the_papers_weight_is_the_recipes_default():
+    assert Recipe("any").auxiliary_weight == AUXILIARY_WEIGHT == 0.3
+
+
+def test_a_run_measures_saves_and_serves_the_network_alone(home, rng):
+    folder = train("tiny_digits", RECIPE)
+    plain = {"accuracy", "loss", "val_accuracy", "val_loss"}
+    assert set(curves(folder)) == plain
+    figures = evaluate(folder)
+    # what validation measured during training is what the saved network alone gives
+    np.testing.assert_allclose(folder.result["val_loss"], figures["cross_entropy"], **REORDERED)
+    np.testing.assert_allclose(folder.result["val_accuracy"], figures["accuracy"], **SAME_MATH)
+
+    model = keras.saving.load_model(folder.model, compile=False)
+    assert model.output_shape == (None, 10)
+    assert [layer.name for layer in model.operations] == [layer.name for layer in tiny().operations]
+
+    pixels = rng.uniform(0, 255, (3, 16, 16, 3)).astype("float32")
+    serve = tf.saved_model.load(folder.package / "serving").signatures["pixels"]
+    served = serve(pixels=tf.constant(pixels))["probabilities"].numpy()
+    np.testing.assert_allclose(served, softmax(model(pixels), -1), **REORDERED)
+
+
+def test_a_stopped_run_goes_on_bit_for_bit(home, monkeypatch):
+    whole = train("tiny_digits", RECIPE)
+    saves = []
+
+    def save_and_die(*arguments):
+        checkpoint_written(*arguments)
+        saves.append(arguments)
+        if len(saves) == 4:  # two within the first epoch, one at its end, one within the second
+            raise KeyboardInterrupt
+
+    checkpoint_written = checkpoint.save
+    keras.utils.clear_session()  # a new process counts its seed generators from the beginning
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", save_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            train("tiny_digits", RECIPE)
+    keras.utils.clear_session()
+    resumed = train("tiny_digits", RECIPE)
+    assert resumed.path != whole.path
+    assert resumed.path.name == "2"
+    assert curves(resumed) == curves(whole)
+    for a, b in zip(arrays(resumed), arrays(whole), strict=True):
+        np.testing.assert_array_equal(a, b)
