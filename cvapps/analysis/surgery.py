@@ -6,12 +6,10 @@ import keras
 import numpy as np
 from keras import layers
 
+from cvapps.analysis.geometry import CONVOLUTION, DEPTHWISE, SEPARABLE, TRANSPOSED
 from cvapps.analysis.graph import functional, is_functional, trace
 
-TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
-DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
-SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
-FOLDABLE = (layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.Dense, *DEPTHWISE, *SEPARABLE, *TRANSPOSED)
+FOLDABLE = (layers.Dense, *CONVOLUTION, *SEPARABLE, *TRANSPOSED)
 
 
 def fold_batch_norm(model: keras.Model) -> keras.Model:

@@ -59,7 +59,8 @@ def by_hand(layer, x):
 
 def randomized(layer, x, rng):
     """The layer built, its moves up to some pixels."""
-    layer.build(x.shape)
+    if not layer.built:
+        layer.build(x.shape)
     layer.set_weights([rng.normal(size=w.shape) * 0.3 for w in layer.get_weights()])
     return layer
 
