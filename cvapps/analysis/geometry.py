@@ -42,7 +42,8 @@ def window(call: Call) -> Window | None:
     else:
         return None
     kernel, stride, dilation = (
-        (v,) * len(given) if isinstance(v, int) else tuple(v) for v in (kernel, stride, getattr(layer, "dilation_rate", 1))
+        (v,) * len(given) if isinstance(v, int) else tuple(v)
+        for v in (kernel, stride, getattr(layer, "dilation_rate", 1))
     )
     if mode != "valid" and None in (*given, *made):
         return None

@@ -66,7 +66,9 @@ class Profile(Table):
         Column("output", lambda row: _shape(row.output_shape), left=True),
         Column("memory (KB)", lambda row: f"{row.memory_kb:,.1f}"),
         Column("params (k)", lambda row: f"{row.parameters / 1e3:,.1f}"),
-        Column("multiply-adds (M)", lambda row: "?" if row.multiply_adds is None else f"{row.multiply_adds / 1e6:,.2f}"),
+        Column(
+            "multiply-adds (M)", lambda row: "?" if row.multiply_adds is None else f"{row.multiply_adds / 1e6:,.2f}"
+        ),
     )
     FRAME: ClassVar[dict[str, str]] = {
         "layer": "name", "kind": "kind", "output": "output_shape", "memory_kb": "memory_kb", "params": "parameters",

@@ -43,15 +43,7 @@ class Table:
             yield self._totals()
 
     def __str__(self) -> str:
-        cells = list(self._cells())
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines = [
-            "  ".join(
-                c.ljust(w) if column.left else c.rjust(w)
-                for c, w, column in zip(line, widths, self.COLUMNS, strict=True)
-            )
-            for line in cells
-        ]
+        lines = aligned(list(self._cells()), [column.left for column in self.COLUMNS])
         rule = "-" * len(lines[0])
         last = [rule, lines.pop()] if self._totals() else []
         return "\n".join([lines[0], rule, *lines[1:], *last])
@@ -72,6 +64,15 @@ class Table:
             raise ImportError("to_pandas() needs pandas: pip install 'cvapps[pandas]'") from error
         records = [{column: getattr(row, name) for column, name in self.FRAME.items()} for row in self.rows]
         return pandas.DataFrame(records, columns=list(self.FRAME))
+
+
+def aligned(cells: list[tuple[str, ...]], left: list[bool]) -> list[str]:
+    """Lines of equal length, each column on its left or right side."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join(c.ljust(w) if side else c.rjust(w) for c, w, side in zip(line, widths, left, strict=True))
+        for line in cells
+    ]
 
 
 def sizes(values: tuple[Any, ...] | None) -> str:

@@ -70,9 +70,7 @@ class DeformableConv2D(layers.Layer):
         # the groups of a picture become pictures of their own, each read at its own places
         points = ops.reshape(ops.transpose(points, (0, 3, 1, 2, 4, 5)), (batch * groups, rows * columns * taps, 2))
         parts = ops.reshape(inputs, (batch, height, width, groups, channels // groups))
-        parts = ops.reshape(
-            ops.transpose(parts, (0, 3, 1, 2, 4)), (batch * groups, height, width, channels // groups)
-        )
+        parts = ops.reshape(ops.transpose(parts, (0, 3, 1, 2, 4)), (batch * groups, height, width, channels // groups))
         read = ops.reshape(sample_bilinear(parts, points), (batch, groups, rows, columns, taps, channels // groups))
         read = ops.transpose(read, (0, 2, 3, 4, 1, 5))
         if self.modulated:

@@ -17,9 +17,7 @@ def by_hand(x, kernel, bias, padding):
     if padding == "same":
         x = np.pad(x, ((0, 0), ((k - 1) // 2, k // 2), ((l - 1) // 2, l // 2), (0, 0)))
     height, width = x.shape[1] - k + 1, x.shape[2] - l + 1
-    return bias + sum(
-        x[:, i : i + height, j : j + width] @ kernel[i, j] for i in range(k) for j in range(l)
-    )
+    return bias + sum(x[:, i : i + height, j : j + width] @ kernel[i, j] for i in range(k) for j in range(l))
 
 
 @pytest.mark.parametrize("padding", ["valid", "same"])

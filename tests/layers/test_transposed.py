@@ -51,14 +51,23 @@ def matrix_of(kernel, size, stride, padding):
 
 @pytest.mark.parametrize(
     ("k", "stride", "size", "padding"),
-    [(3, 1, 5, "valid"), (3, 1, 5, "same"), (3, 2, 7, "valid"), (4, 2, 6, "same"), (3, 2, 6, "same"), (2, 2, 6, "valid")],
+    [
+        (3, 1, 5, "valid"),
+        (3, 1, 5, "same"),
+        (3, 2, 7, "valid"),
+        (4, 2, 6, "same"),
+        (3, 2, 6, "same"),
+        (2, 2, 6, "valid"),
+    ],
 )
 def test_in_two_dimensions_and_many_maps(k, stride, size, padding, rng):
     channels, filters = 2, 3
     kernel = rng.normal(size=(k, k, channels, filters)).astype("float32")
     matrix, out = matrix_of(kernel.astype("float64"), size, stride, padding)
     forward = keras.layers.Conv2D(filters, k, stride, padding, use_bias=False)
-    backward = keras.layers.Conv2DTranspose(channels, k, stride, padding, use_bias=False)  # the same array is its kernel
+    backward = keras.layers.Conv2DTranspose(
+        channels, k, stride, padding, use_bias=False
+    )  # the same array is its kernel
     x = rng.normal(size=(1, size, size, channels)).astype("float32")
     a = rng.normal(size=(1, out, out, filters)).astype("float32")
     for layer, given in ((forward, x), (backward, a)):

@@ -27,7 +27,10 @@ def test_is_the_definition_inside_and_outside(rng):
     points[0, :5] = [[0, 0], [4, 6], [-1, 3], [5, 0], [-0.5, 6.5]]  # corners, one past the border, across it
     found = np.asarray(sample_bilinear(x, points))
     expected = np.array(
-        [[by_hand(picture, *place) for place in places] for picture, places in zip(x, points.astype(float), strict=True)]
+        [
+            [by_hand(picture, *place) for place in places]
+            for picture, places in zip(x, points.astype(float), strict=True)
+        ]
     )
     np.testing.assert_allclose(found, expected, **SAME_MATH)
     np.testing.assert_allclose(found[0, :2], x[0, [0, 4], [0, 6]], **EXACT)
