@@ -1,4 +1,4 @@
-"""What a network is made of: its size and cost, what it sees, how gradients flow, and surgery that keeps its function."""
+"""What a network is made of: its cost, what it sees, how gradients flow, and surgery that keeps its function."""
 
 from cvapps.analysis.gradient_flow import gradient_flow
 from cvapps.analysis.profile import profile

@@ -173,11 +173,13 @@ def _summed(call: Call, i: int, axis: Axis, size: int | None, made: int | None) 
 
 WHOLE_PICTURE = {"GroupNormalization", "DeformableConv2D"}  # statistics of the picture, windows that move anywhere
 ONE_PLACE = {  # layers and operations that look at one place, or at one place in each input
-    *("InputLayer Activation ReLU LeakyReLU PReLU ELU Softmax Dropout SpatialDropout2D GaussianNoise GaussianDropout "
-      "ActivityRegularization Identity Rescaling Normalization BatchNormalization LocalResponseNormalization Dense "
-      "EinsumDense Maxout Add Subtract Multiply Average Maximum Minimum Concatenate").split(),
-    *("Absolute Abs Negative Square Sqrt Rsqrt Exp Log Tanh Clip Cast Divide TrueDivide Power Where Relu Relu6 Sigmoid "
-      "Silu HardSigmoid HardSilu Elu Selu Gelu LeakyRelu Softplus RGBToGrayscale StopGradient").split(),
+    "InputLayer", "Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax", "Maxout", "Dense", "EinsumDense",
+    "Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "ActivityRegularization", "Identity",
+    "Rescaling", "Normalization", "BatchNormalization", "LocalResponseNormalization",
+    "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate",
+    "Absolute", "Abs", "Negative", "Square", "Sqrt", "Rsqrt", "Exp", "Log", "Tanh", "Clip", "Cast", "Divide",
+    "TrueDivide", "Power", "Where", "Relu", "Relu6", "Sigmoid", "Silu", "HardSigmoid", "HardSilu", "Elu", "Selu",
+    "Gelu", "LeakyRelu", "Softplus", "RGBToGrayscale", "StopGradient",
 }  # fmt: skip
 RULES: dict[str, Callable[..., Axis | None]] = {
     **{f"ZeroPadding{n}D": _zeros for n in (1, 2, 3)},

@@ -1,6 +1,6 @@
 """Which pixels a place of each layer can see: size, jump and start, for any graph of layers.
 
-Along each axis the place i of a layer sees the pixels from `start + i jump` to `start + i jump + size - 1`; pixels below
+Along each axis place i of a layer sees the pixels from `start + i jump` to `start + i jump + size - 1`; those below
 zero or beyond the picture are padding. A layer with the kernel k, stride s, dilation d and p zeros before turns
 (size, jump, start) into (size + (k - 1) d jump, s jump, start - p jump). Where branches meet, the field is from the
 first to the last pixel that any of them sees. Meant is the network at inference: batch normalization and dropout look

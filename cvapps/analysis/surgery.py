@@ -18,9 +18,9 @@ POOLS = {
 }
 SHAPING = ("Flatten", "Reshape")
 OF_A_VALUE = {  # what does the same to each value, and so may stand between flattening and a dense layer
-    *"ReLU LeakyReLU ELU Dropout GaussianNoise GaussianDropout ActivityRegularization Identity".split(),
-    *"Relu Relu6 Sigmoid Tanh Silu Elu Selu Gelu LeakyRelu Softplus".split(),
-}
+    "ReLU", "LeakyReLU", "ELU", "Dropout", "GaussianNoise", "GaussianDropout", "ActivityRegularization", "Identity",
+    "Relu", "Relu6", "Sigmoid", "Tanh", "Silu", "Elu", "Selu", "Gelu", "LeakyRelu", "Softplus",
+}  # fmt: skip
 OF_A_PLACE = ONE_PLACE - {"InputLayer", "Dense", "EinsumDense"} | {"LayerNormalization", "UnitNormalization"}
 KEPT = {
     "name", "trainable", "dtype", "activation", "use_bias", "kernel_initializer", "bias_initializer",

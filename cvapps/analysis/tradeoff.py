@@ -170,9 +170,10 @@ def _key(axes: "Axes") -> None:
     circles = [
         axes.scatter([], [], s=_area(size * 1e6), color="#bbbbbb", alpha=0.7, edgecolors="white") for size in sizes
     ]
+    words = [f"{size} M" for size in sizes]
     axes.legend(
-        circles, [f"{size} M" for size in sizes], title="parameters", loc="lower right", ncols=len(sizes), frameon=False,
-        columnspacing=2.4, handletextpad=1.6, borderpad=1.6, labelspacing=2,
+        circles, words, title="parameters", loc="lower right", ncols=len(sizes), frameon=False,
+        columnspacing=2.4, handletextpad=1.6, borderpad=1.6,
     )  # fmt: skip
 
 

@@ -41,7 +41,7 @@ class FFTConv2D(layers.Conv2D):
         if self.padding == "same":
             rows, columns = (((k - 1) // 2, k // 2) for k in (tall, wide))
             x = ops.pad(x, ((0, 0), (0, 0), rows, columns))
-        channels, filters = kernel.shape[:2]
+        filters = kernel.shape[1]
         height, width = ops.shape(x)[2:]
         # what wraps around falls on the last k - 1 places, which are cut off, so the picture's own length is enough
         length = fast_length(width) if isinstance(width, int) else width + width % 2

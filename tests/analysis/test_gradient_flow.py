@@ -1,4 +1,4 @@
-"""How gradients flow: the numbers against derivatives of a small net by hand, the vanishing and its cures by their size."""
+"""How gradients flow: against derivatives by hand, and the vanishing and its cures by their size."""
 
 import keras
 import numpy as np
@@ -108,10 +108,7 @@ def test_shared_and_nested_models_and_whole_numbers(rng):
 
 def test_the_table_s_forms(rng):
     flow = gradient_flow(network("relu"), rng.normal(size=(2, 8, 8, 3)), np.array([0, 1]))
-    assert (
-        str(flow).splitlines()[0].split()
-        == "layer kind activation (rms) gradient (norm) weights (norm) weight gradient (norm)".split()
-    )
+    assert "weight gradient (norm)" in str(flow).splitlines()[0]
     assert flow.to_markdown().splitlines()[1] == "|---|---|---:|---:|---:|---:|"
     with pytest.raises(KeyError, match="the nearest names are"):
         flow["conv99"]

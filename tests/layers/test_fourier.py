@@ -13,11 +13,11 @@ from tests.tolerances import REORDERED, SAME_MATH
 
 def by_hand(x, kernel, bias, padding):
     """The correlation as sums over shifted pictures, in float64."""
-    k, l = kernel.shape[:2]
+    tall, wide = kernel.shape[:2]
     if padding == "same":
-        x = np.pad(x, ((0, 0), ((k - 1) // 2, k // 2), ((l - 1) // 2, l // 2), (0, 0)))
-    height, width = x.shape[1] - k + 1, x.shape[2] - l + 1
-    return bias + sum(x[:, i : i + height, j : j + width] @ kernel[i, j] for i in range(k) for j in range(l))
+        x = np.pad(x, ((0, 0), ((tall - 1) // 2, tall // 2), ((wide - 1) // 2, wide // 2), (0, 0)))
+    height, width = x.shape[1] - tall + 1, x.shape[2] - wide + 1
+    return bias + sum(x[:, i : i + height, j : j + width] @ kernel[i, j] for i in range(tall) for j in range(wide))
 
 
 @pytest.mark.parametrize("padding", ["valid", "same"])

@@ -1,7 +1,5 @@
 """Sampling between pixels against the definition, one place at a time, in float64."""
 
-import math
-
 import keras
 import numpy as np
 import pytest
