@@ -27,34 +27,34 @@ class Window:
 
 
 def window(call: Call) -> Window | None:
-    """The windows of a convolution or pooling; None for a layer that has none, or whose sizes are open."""
+    """A convolution's or pooling's windows; None for a layer that has none, or whose padding an open size decides."""
     layer, given, made = call.operation, call.inputs[0].shape[1:-1], call.outputs[0].shape[1:-1]
-    ones = (1,) * len(given)
+    ones, mode = (1,) * len(given), getattr(layer, "padding", "valid")
     if isinstance(layer, GLOBAL_POOLING):
         return None if None in given else Window(given, ones, ones, ((0, 0),) * len(given))
     if isinstance(layer, MaxPoolingWithSwitches):
-        kernel, stride, mode = layer.size, layer.stride, "valid"
+        kernel, stride = _by_axis(layer.size, given), _by_axis(layer.stride, given)
     elif isinstance(layer, POOLING):
-        kernel, stride, mode = layer.pool_size, layer.strides, layer.padding
+        kernel, stride = layer.pool_size, layer.strides
     elif isinstance(layer, (*CONVOLUTION, *SEPARABLE, *TRANSPOSED, *OWN)):
-        kernel, stride = layer.kernel_size, getattr(layer, "strides", 1)
-        mode = getattr(layer, "padding", "valid")
+        kernel, stride = _by_axis(layer.kernel_size, given), _by_axis(getattr(layer, "strides", 1), given)
     else:
         return None
-    kernel, stride, dilation = (
-        (v,) * len(given) if isinstance(v, int) else tuple(v)
-        for v in (kernel, stride, getattr(layer, "dilation_rate", 1))
-    )
-    if mode != "valid" and None in (*given, *made):
-        return None
+    dilation = _by_axis(getattr(layer, "dilation_rate", 1), given)
     padding = []
     for size, out, k, s, d in zip(given, made, kernel, stride, dilation, strict=True):
         extent = (k - 1) * d + 1
         if isinstance(layer, TRANSPOSED):
             before = max(extent - s, 0) // 2 if mode == "same" else 0
-            padding.append((before, (size - 1) * s + extent - out - before if size else 0))
-        else:
-            total = max((out - 1) * s + extent - size, 0) if mode != "valid" else 0
-            before = total if mode == "causal" else total // 2
-            padding.append((before, total - before))
-    return Window(kernel, stride, dilation, tuple(padding))
+            padding.append((before, (size - 1) * s + extent - out - before if size else before))
+            continue
+        if mode != "valid" and s > 1 and size is None:
+            return None
+        total = 0 if mode == "valid" else extent - 1 if s == 1 else max((out - 1) * s + extent - size, 0)
+        before = total if mode == "causal" else total // 2
+        padding.append((before, total - before))
+    return Window(tuple(kernel), tuple(stride), dilation, tuple(padding))
+
+
+def _by_axis(value: int | tuple[int, ...], given: tuple) -> tuple[int, ...]:
+    return (value,) * len(given) if isinstance(value, int) else tuple(value)

@@ -139,9 +139,9 @@ def _rows(model: keras.Model, inputs: list[KerasTensor], prefix: str, seen: set[
             parameters=operation.count_params() if first and isinstance(operation, layers.Layer) else 0,
             multiply_adds=_multiply_adds(call),
             filters=getattr(operation, "filters", None) or getattr(operation, "units", None),
-            kernel=windows and windows.kernel,
-            stride=windows and windows.stride,
-            padding=windows and windows.padding,
+            kernel=windows.kernel if windows else None,
+            stride=windows.stride if windows else None,
+            padding=windows.padding if windows else None,
         )
 
 

@@ -65,7 +65,8 @@ def field_of(call: Call, given: list[Field], name: str) -> Field:
     apart = "Concatenate" in kinds and call.operation.axis % len(call.inputs[0].shape) != len(call.inputs[0].shape) - 1
     if (ONE_PLACE & set(kinds) and not apart) or all(axis.jump == 0 for field in given for axis in field):
         return tuple(_union(axes, name) for axes in zip(*given, strict=True))
-    raise ValueError(f"no rule says which pixels {name} ({kinds[0]}) sees")
+    opened = ", of a picture of open size" if None in call.inputs[0].shape[1:] else ""
+    raise ValueError(f"no rule says which pixels {name} ({kinds[0]}) sees{opened}")
 
 
 def _sizes(call: Call, i: int) -> tuple[int | None, int | None]:
@@ -82,10 +83,11 @@ def _union(axes: tuple[Axis, ...], name: str) -> Axis:
         raise ValueError(
             f"{name} joins maps with jumps of {sorted(map(float, jumps))} pixels: no place is over another"
         )
+    (jump,) = moving or {0}
     if len(jumps) > 1 or any(axis.size == math.inf for axis in axes):  # what saw the picture is given to every place
-        return Axis(math.inf, *(moving or {0}), -math.inf)
+        return Axis(math.inf, jump, -math.inf)
     start, end = min(axis.start for axis in axes), max(axis.start + axis.size for axis in axes)
-    return Axis(end - start, *jumps, start)
+    return Axis(end - start, jump, start)
 
 
 def _transposed(axis: Axis, kernel: int, stride: int, dilation: int, before: int) -> Axis:

@@ -12,7 +12,7 @@ from cvapps.analysis.graph import Call, functional, is_functional, trace
 from cvapps.analysis.reach import ONE_PLACE
 
 FOLDABLE = (layers.Dense, *CONVOLUTION, *SEPARABLE, *TRANSPOSED)
-POOLS = {
+POOLS: dict[type, type] = {
     layers.GlobalAveragePooling2D: layers.AveragePooling2D,
     layers.GlobalMaxPooling2D: layers.MaxPooling2D,
 }
@@ -196,10 +196,11 @@ def _ends_a_map(call: Call) -> bool:
 
 def _twin(call: Call, first: bool, laid_flat: tuple[int, ...] | None) -> tuple[Any, tuple[int, ...] | None]:
     """What does the call's work on a map, None for nothing; and the size of a map that is still laid flat after it."""
-    layer, kinds = call.operation, {kind.__name__ for kind in type(call.operation).__mro__}
+    layer: Any = call.operation  # of one of many classes
+    kinds = {kind.__name__ for kind in type(layer).__mro__}
     given, made = tuple(call.inputs[0].shape[1:]), tuple(call.outputs[0].shape[1:])
-    if first and isinstance(layer, tuple(POOLS)):
-        pool = next(pool for kind, pool in POOLS.items() if isinstance(layer, kind))
+    if first and kinds & {kind.__name__ for kind in POOLS}:
+        pool = next(pool for kind, pool in POOLS.items() if kind.__name__ in kinds)
         return pool(given[:2], 1, name=layer.name, dtype=layer.dtype_policy), None
     if first:
         return None, given[:2] if given[:2] != (1, 1) else None

@@ -5,7 +5,6 @@ centre crop, against the multiply-adds of one picture, with circles whose areas 
 published weights, each with its source; multiply-adds and parameters are counted by `profile` on our graphs.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -105,16 +104,18 @@ class Tradeoff(Table):
     def draw(self) -> "Figure":
         """Canziani's figure. Raises ImportError without matplotlib."""
         try:
+            from matplotlib.backends.backend_agg import FigureCanvasAgg
             from matplotlib.figure import Figure
         except ImportError as error:
             raise ImportError("drawing needs matplotlib: pip install 'cvapps[plot]'") from error
-        figure = Figure(figsize=(11, 7.5), dpi=150, layout="constrained")
+        figure = Figure(figsize=(12, 9), dpi=150, layout="constrained")
+        FigureCanvasAgg(figure)  # measures the labels
         axes = figure.add_subplot()
         rows = sorted(self.rows, key=lambda row: -row.parameters)  # small circles over large ones
         for row in rows:
-            style = dict(color=_colour(row.name), alpha=0.55, edgecolors="white", linewidths=0.8, zorder=2)
-            axes.scatter(row.multiply_adds / 1e9, row.top1, s=_area(row.parameters), **style)
-            axes.scatter(row.multiply_adds / 1e9, row.top1, s=4, color="#333333", linewidths=0, zorder=3)
+            x, y, size, colour = row.multiply_adds / 1e9, row.top1, _area(row.parameters), _colour(row.name)
+            axes.scatter(x, y, size, colour, alpha=0.55, edgecolors="white", linewidths=0.8, zorder=2)
+            axes.scatter(x, y, 4, "#333333", linewidths=0, zorder=3)
         _frame(axes)
         _key(axes)
         figure.draw_without_rendering()
@@ -142,12 +143,12 @@ def tradeoff(models: Iterable[str] | None = None) -> Tradeoff:
 
 
 def _colour(name: str) -> str:
-    return FAMILIES[re.match("[a-z]+", name)[0]]  # type: ignore[index]
+    return next(colour for family, colour in FAMILIES.items() if name.startswith(family))
 
 
 def _area(parameters: float) -> float:
     """In square points."""
-    return 13 * parameters / 1e6
+    return 9 * parameters / 1e6
 
 
 def _frame(axes: "Axes") -> None:
@@ -155,7 +156,7 @@ def _frame(axes: "Axes") -> None:
     ticks = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
-    axes.margins(x=0.09, y=0.09)
+    axes.margins(x=0.08, y=0.07)
     axes.set_xlabel("multiply-adds of one picture (billions)", fontsize=11)
     axes.set_ylabel("top-1 accuracy on ImageNet, one crop (%)", fontsize=11)
     axes.set_title("What operations and parameters buy", fontsize=14, loc="left", fontweight="bold")
@@ -165,56 +166,61 @@ def _frame(axes: "Axes") -> None:
 
 
 def _key(axes: "Axes") -> None:
-    """Circles of round numbers of parameters."""
-    sizes = [5, 25, 60, 140]
-    circles = [
-        axes.scatter([], [], s=_area(size * 1e6), color="#bbbbbb", alpha=0.7, edgecolors="white") for size in sizes
-    ]
-    words = [f"{size} M" for size in sizes]
-    axes.legend(
-        circles, words, title="parameters", loc="lower right", ncols=len(sizes), frameon=False,
-        columnspacing=2.4, handletextpad=1.6, borderpad=1.6,
-    )  # fmt: skip
+    """Circles of round numbers of parameters, below on the right."""
+    key = axes.inset_axes((0.6, 0.015, 0.39, 0.15))
+    key.set_axis_off()
+    key.set_xlim(0, 1)
+    key.set_ylim(0, 1)
+    key.text(0.02, 0.5, "parameters", fontsize=10, va="center", color="#444444")
+    for x, millions in zip((0.34, 0.49, 0.67, 0.88), (5, 25, 60, 140), strict=True):
+        key.scatter(x, 0.6, _area(millions * 1e6), "#bbbbbb", alpha=0.8, linewidths=0)
+        key.text(x, 0.1, f"{millions} M", fontsize=9, ha="center", va="center", color="#444444")
+
+
+ANGLES = np.radians(np.arange(0, 360, 15))
 
 
 def _label(axes: "Axes", rows: list[Point]) -> None:
-    """Names beside their circles, where they cover no other name and no centre; a thin line where that is far."""
-    from matplotlib.transforms import Bbox
-
+    """Names beside their circles: over no other name, centre or line, and if there is room over no circle's rim."""
     renderer = axes.figure.canvas.get_renderer()  # type: ignore[attr-defined]
-    places = axes.transData.transform([(row.multiply_adds / 1e9, row.top1) for row in rows])
-    scale = axes.figure.dpi / 72
-    centres = [Bbox.from_bounds(x - 3 * scale, y - 3 * scale, 6 * scale, 6 * scale) for x, y in places]
-    legend = axes.get_legend()
-    taken = [*centres, *([legend.get_window_extent(renderer)] if legend else [])]
-    inside = axes.get_window_extent(renderer)
-    # crowded names first: they have the fewest places
-    crowd = [np.hypot(*(places - place).T) for place in places]
-    for i in np.argsort([np.sort(c)[: min(4, len(c))].sum() for c in crowd]):
-        row, (x, y) = rows[i], places[i]
-        text = axes.text(0, 0, row.name, fontsize=8, color="#222222", ha="center", va="center", zorder=4)
-        box = text.get_window_extent(renderer)
-        width, height = box.width + 3 * scale, box.height + 1 * scale
-        radius = np.sqrt(_area(row.parameters) / np.pi) * scale
-        best = None
-        for far in (min(radius, 9 * scale), radius + 2 * scale, *(radius + n * 8 * scale for n in range(1, 12))):
-            for angle in np.radians([0, 180, 90, 270, 45, 315, 135, 225, 22, 338, 158, 202, 67, 293, 113, 247]):
-                cx = x + np.cos(angle) * (far + width / 2 + 2 * scale)
-                cy = y + np.sin(angle) * (far + height / 2 + 2 * scale)
-                spot = Bbox.from_bounds(cx - width / 2, cy - height / 2, width, height)
-                free = spot.x0 > inside.x0 and spot.x1 < inside.x1 and spot.y0 > inside.y0 and spot.y1 < inside.y1
-                if free and not any(spot.overlaps(other) for other in taken):
-                    best = spot
-                    break
-            if best:
-                break
-        if best is None:
-            raise ValueError(f"no room for the label of {row.name}: draw fewer models")
-        taken.append(best)
-        middle = ((best.x0 + best.x1) / 2, (best.y0 + best.y1) / 2)
+    point = axes.figure.dpi / 72
+    centres = axes.transData.transform([(row.multiply_adds / 1e9, row.top1) for row in rows])
+    radii = np.array([np.sqrt(_area(row.parameters) / np.pi) * point for row in rows])
+    frame, key = axes.get_window_extent(renderer), axes.child_axes[0].get_window_extent(renderer)
+    taken = np.concatenate([np.hstack([centres - 3 * point, centres + 3 * point]), [key.extents]])
+    crowds = [np.sort(np.hypot(*(centres - centre).T))[:6].sum() for centre in centres]
+    for i in np.argsort(crowds):  # crowded names first: they have the fewest places
+        text = axes.text(0, 0, rows[i].name, fontsize=8, color="#222222", ha="center", va="center", zorder=4)
+        size = text.get_window_extent(renderer)
+        half = np.array([size.width / 2 + 1.5 * point, size.height / 2 + 0.5 * point])
+        # places around the centre: right beside the dot, or outside of the circle, nearer and farther
+        gaps = np.concatenate([[4 * point], radii[i] + point * np.array([2, 6, 12, 20, 30, 42, 56, 72, 90])])
+        ways = np.stack([np.cos(ANGLES), np.sin(ANGLES)], -1)
+        middles = (centres[i] + ways * (gaps[:, None, None] + np.abs(ways * half).sum(-1, keepdims=True))).reshape(
+            -1, 2
+        )
+        boxes = np.hstack([middles - half, middles + half])
+        edges = np.clip(centres[i], boxes[:, :2], boxes[:, 2:])
+        lengths = np.hypot(*(edges - centres[i]).T)
+        lines = centres[i] + (edges - centres[i])[:, None] * np.linspace(0.2, 0.95, 24)[:, None]
+        grid = np.stack(np.meshgrid([-1, -0.5, 0, 0.5, 1], [-1, 0, 1]), -1).reshape(-1, 2)
+        spread = middles[:, None] + grid * half
+        covered = (np.hypot(*np.moveaxis(spread[:, :, None] - centres, -1, 0)) < radii).mean(1)  # by each circle
+        rims = np.minimum(covered, 1 - covered)
+        cost = lengths / point + 120 * rims.sum(1) + 25 * (covered > 0).sum(1)
+        others = np.delete(taken, i, axis=0)
+        crossed = (lines[:, :, None] > others[:, :2]) & (lines[:, :, None] < others[:, 2:])
+        cost += 400 * crossed.all(-1).any((1, 2)) * (lengths > 12 * point)
+        blocked = ((boxes[:, None, :2] < taken[:, 2:]) & (boxes[:, None, 2:] > taken[:, :2])).all(-1).any(1)
+        outside = (boxes[:, :2] < frame.min).any(1) | (boxes[:, 2:] > frame.max).any(1)
+        cost[blocked | outside] = np.inf
+        best = int(cost.argmin())
+        if np.isinf(cost[best]):
+            raise ValueError(f"no room for the label of {rows[i].name}: draw fewer models")
         to_data = axes.transData.inverted().transform
-        text.set_position(to_data(middle))
-        nearest_edge = (np.clip(x, best.x0, best.x1), np.clip(y, best.y0, best.y1))
-        if np.hypot(nearest_edge[0] - x, nearest_edge[1] - y) > 12 * scale:
-            (x0, y0), (x1, y1) = to_data((x, y)), to_data(nearest_edge)
-            axes.plot([x0, x1], [y0, y1], color="#999999", linewidth=0.6, zorder=1.5, scalex=False, scaley=False)
+        text.set_position(tuple(to_data(middles[best])))
+        taken = np.vstack([taken, boxes[best]])
+        if lengths[best] > max(radii[i], 6 * point) + 4 * point:
+            x, y = to_data(np.stack([centres[i], edges[best]])).T
+            axes.plot(x, y, color="#888888", linewidth=0.6, zorder=2.5, scalex=False, scaley=False)
+            taken = np.vstack([taken, np.hstack([lines[best] - point, lines[best] + point])])

@@ -21,8 +21,8 @@ from cvapps.analysis.table import aligned
 TENTH = Fraction(1, 10)
 STARTS = {  # figure 5.54: (w11, w12, w21, w22, w31, w32)
     "a": (Fraction(-1), -11 * TENTH, Fraction(1), 11 * TENTH, Fraction(1), Fraction(1)),
-    "b": tuple(map(Fraction, (-1, -1, 1, 1, 1, 1))),
-    "c": tuple(map(Fraction, (-100, -100, 100, 100, TENTH**2, TENTH**2))),
+    "b": (*[Fraction(-1)] * 2, *[Fraction(1)] * 4),
+    "c": (*[Fraction(-100)] * 2, *[Fraction(100)] * 2, *[TENTH**2] * 2),
 }
 
 

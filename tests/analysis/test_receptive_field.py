@@ -210,6 +210,15 @@ def test_what_has_seen_the_picture_has_seen_it_all():
         assert receptive_field(keras.Model(image, layer(image))).rows[0].size == (math.inf, math.inf)
 
 
+def test_an_open_size_is_enough_where_the_padding_does_not_depend_on_it():
+    opened, made = (cvapps.create_model("resnet18", input_shape=(side, side, 3)) for side in (None, 224))
+    last = "stage5_block2_out"
+    assert receptive_field(opened)[last] == receptive_field(made)[last]
+    image = keras.Input((None, None, 3))
+    with pytest.raises(ValueError, match=r"pixels uneven \(Conv2D\) sees, of a picture of open size"):
+        receptive_field(keras.Model(image, layers.Conv2D(3, 3, 2, "same", name="uneven")(image)))
+
+
 def test_shared_and_nested_models(rng):
     inner = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(3, 3, name="conv")], name="inner")
     image = keras.Input((20, 20, 3))
