@@ -1,9 +1,19 @@
 """cvapps: classical computer-vision architectures as Keras 3 functional models, each proved against its paper."""
 
-# `layers` and `losses` are imported here so that Keras knows their names when it loads a saved model; the families of
-# models are imported when the registry is first asked
-from cvapps import analysis, layers, losses, weights
+# `layers`, `losses` and `initializers` are imported here so that Keras knows their names when it loads a saved model;
+# the families of models are imported when the registry is first asked
+from cvapps import analysis, initializers, layers, losses, weights
 from cvapps.registry import changes, create_model, list_models, model_info
 
 __version__ = "0.1.0"
-__all__ = ["analysis", "changes", "create_model", "layers", "list_models", "losses", "model_info", "weights"]
+__all__ = [
+    "analysis",
+    "changes",
+    "create_model",
+    "initializers",
+    "layers",
+    "list_models",
+    "losses",
+    "model_info",
+    "weights",
+]

@@ -64,3 +64,31 @@ def fused_batch_norm_inference(x, gamma, beta, mean, variance, epsilon):
         return y, derivative
 
     return normalize(x, *map(tf.convert_to_tensor, (gamma, beta, mean, variance)))
+
+
+def gradients(function, values):
+    """Derivatives of `function(values) -> (scalar, anything)` by each of the tensors, and the anything.
+
+    Zeros where the scalar doesn't depend on a tensor. Raises NotImplementedError on a backend without derivatives.
+    """
+    name = keras.backend.backend()
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        values = [tf.convert_to_tensor(x) for x in values]
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            scalar, more = function(values)
+        return tape.gradient(scalar, values, unconnected_gradients=tf.UnconnectedGradients.ZERO), more
+    if name == "jax":
+        import jax
+
+        return jax.grad(function, has_aux=True)(values)
+    if name == "torch":
+        import torch
+
+        values = [x.detach().requires_grad_() for x in values]
+        scalar, more = function(values)
+        found = torch.autograd.grad(scalar, values, allow_unused=True)
+        return [torch.zeros_like(x) if d is None else d for x, d in zip(values, found, strict=True)], more
+    raise NotImplementedError(f"the backend {name} has no derivatives")

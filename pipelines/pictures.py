@@ -233,8 +233,9 @@ def profile_table(rows: Iterable[Any], title: str = "") -> Figure:
     The layers of a long network are added up by place: `stage2_block1`. A layer whose multiply-adds nobody counted
     has a `?`. Raises ValueError where there is no row.
     """
-    records = rows.to_dict("records") if hasattr(rows, "to_dict") else rows
-    table = [asdict(row) if is_dataclass(row) and not isinstance(row, type) else dict(row) for row in records]
+    if hasattr(rows, "to_dict") and hasattr(rows, "rename"):
+        rows = rows.rename(columns={"layer": "name", "params": "parameters"}).to_dict("records")
+    table = [asdict(row) if is_dataclass(row) and not isinstance(row, type) else dict(row) for row in rows]
     if not table:
         raise ValueError("the profile has no row")
     if len(table) > 40:

@@ -1,6 +1,18 @@
-"""What a network is made of: its size, its cost, and surgery that keeps its function."""
+"""What a network is made of: its cost, what it sees, how gradients flow, and surgery that keeps its function."""
 
+from cvapps.analysis.gradient_flow import gradient_flow
 from cvapps.analysis.profile import profile
-from cvapps.analysis.surgery import fold_batch_norm
+from cvapps.analysis.receptive_field import receptive_field
+from cvapps.analysis.surgery import fold_batch_norm, fully_convolutional
+from cvapps.analysis.tradeoff import tradeoff
+from cvapps.analysis.weight_scaling import weight_scaling
 
-__all__ = ["fold_batch_norm", "profile"]
+__all__ = [
+    "fold_batch_norm",
+    "fully_convolutional",
+    "gradient_flow",
+    "profile",
+    "receptive_field",
+    "tradeoff",
+    "weight_scaling",
+]

@@ -14,6 +14,7 @@ class Call:
     operation: keras.Operation
     inputs: tuple[KerasTensor, ...]
     outputs: tuple[KerasTensor, ...]
+    arguments: tuple[tuple, dict] = ((), {})  # all of them, as the operation was given them
 
 
 def is_functional(operation: Any) -> bool:
@@ -42,7 +43,7 @@ def trace(model: keras.Model, inputs: list[KerasTensor]) -> tuple[list[Call], li
             lambda x: KerasTensor(x.shape, x.dtype), operation.compute_output_spec(*args, **kwargs)
         )
         given = tuple(x for x in tree.flatten((args, kwargs)) if isinstance(x, KerasTensor))
-        calls.append(Call(operation, given, tuple(tree.flatten(outputs))))
+        calls.append(Call(operation, given, tuple(tree.flatten(outputs)), (args, kwargs)))
         return outputs
 
     outputs = functional(model)._run_through_graph(inputs, call_fn=call)

@@ -9,18 +9,15 @@ He et al. 2015, arXiv:1512.03385, Table 1 has such totals under the name of FLOP
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import KerasTensor, layers
 
+from cvapps.analysis.geometry import CONVOLUTION, GLOBAL_POOLING, POOLING, SEPARABLE, TRANSPOSED, window
 from cvapps.analysis.graph import Call, functional, is_functional, trace
+from cvapps.analysis.table import Column, Table, sizes
 
-POOLING = tuple(getattr(layers, f"{kind}Pooling{n}D") for kind in ("Max", "Average") for n in (1, 2, 3))
-GLOBAL_POOLING = tuple(getattr(layers, f"Global{kind}Pooling{n}D") for kind in ("Max", "Average") for n in (1, 2, 3))
-CONVOLUTION = (layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.DepthwiseConv1D, layers.DepthwiseConv2D)
-SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
-TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
 FREE = (  # layers with weights and without a counted operation
     layers.BatchNormalization, layers.GroupNormalization, layers.LayerNormalization, layers.UnitNormalization,
     layers.SpectralNormalization, layers.Normalization, layers.PReLU,
@@ -29,22 +26,55 @@ FREE = (  # layers with weights and without a counted operation
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One row: a layer's call. `multiply_adds` is None where the layer has weights and no rule is known for it."""
+    """One row: a layer's call. `multiply_adds` is None where the layer has weights and no rule is known for it.
+
+    `filters` are a convolution's or a dense layer's outputs; `kernel`, `stride` and `padding` (zeros before and after)
+    are by axis. None where the layer has no such thing.
+    """
 
     name: str
     kind: str
+    input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     memory_kb: float
     parameters: int
     multiply_adds: int | None
+    filters: int | None = None
+    kernel: tuple[int, ...] | None = None
+    stride: tuple[int, ...] | None = None
+    padding: tuple[tuple[int, int], ...] | None = None
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "1"
 
 
 @dataclass(frozen=True)
-class Profile:
-    """The table, its totals, and its forms: `print(profile)`, `to_markdown()`, `to_pandas()`."""
+class Profile(Table):
+    """The table, its totals, and its forms: `print(profile)`, `to_markdown()`, `to_pandas()`, `profile[layer]`."""
 
     model: str
     rows: tuple[LayerCost, ...]
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("layer", lambda row: row.name, left=True),
+        Column("kind", lambda row: row.kind, left=True),
+        Column("input", lambda row: _shape(row.input_shape), left=True),
+        Column("filters", lambda row: str(row.filters or "")),
+        Column("kernel", lambda row: sizes(row.kernel)),
+        Column("stride", lambda row: sizes(row.stride)),
+        Column("pad", lambda row: sizes(row.padding)),
+        Column("output", lambda row: _shape(row.output_shape), left=True),
+        Column("memory (KB)", lambda row: f"{row.memory_kb:,.1f}"),
+        Column("params (k)", lambda row: f"{row.parameters / 1e3:,.1f}"),
+        Column(
+            "multiply-adds (M)", lambda row: "?" if row.multiply_adds is None else f"{row.multiply_adds / 1e6:,.2f}"
+        ),
+    )
+    FRAME: ClassVar[dict[str, str]] = {
+        "layer": "name", "kind": "kind", "output": "output_shape", "memory_kb": "memory_kb", "params": "parameters",
+        "multiply_adds": "multiply_adds", "input": "input_shape", "filters": "filters", "kernel": "kernel",
+        "stride": "stride", "pad": "padding",
+    }  # fmt: skip
 
     @property
     def parameters(self) -> int:
@@ -66,43 +96,9 @@ class Profile:
         """Names of the layers with weights whose multiply-adds no rule knows."""
         return tuple(row.name for row in self.rows if row.multiply_adds is None)
 
-    def _cells(self) -> Iterator[tuple[str, ...]]:
-        yield "layer", "kind", "output", "memory (KB)", "params (k)", "multiply-adds (M)"
-        for row in self.rows:
-            shape = "x".join(map(str, row.output_shape)) or "1"
-            yield row.name, row.kind, shape, *_units(row.memory_kb, row.parameters, row.multiply_adds)
-        yield self.model, "total", "", *_units(self.memory_kb, self.parameters, self.multiply_adds)
-
-    def __str__(self) -> str:
-        cells = list(self._cells())
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines = [
-            "  ".join(c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True)))
-            for line in cells
-        ]
-        rule = "-" * len(lines[0])
-        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
-
-    def to_markdown(self) -> str:
-        """A Markdown table, the totals in its last line."""
-        head, *body = ("| " + " | ".join(line) + " |" for line in self._cells())
-        return "\n".join([head, "|---|---|---|---:|---:|---:|", *body])
-
-    def _repr_markdown_(self) -> str:
-        return self.to_markdown()
-
-    def to_pandas(self):
-        """A DataFrame in whole units, one row for each row, without the totals. Raises ImportError without pandas."""
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError("to_pandas() needs pandas: pip install 'cvapps[pandas]'") from error
-        return pandas.DataFrame([vars(row) for row in self.rows])
-
-
-def _units(memory_kb: float, parameters: int, multiply_adds: int | None) -> tuple[str, str, str]:
-    operations = "?" if multiply_adds is None else f"{multiply_adds / 1e6:,.2f}"
-    return f"{memory_kb:,.1f}", f"{parameters / 1e3:,.1f}", operations
+    def _totals(self) -> tuple[str, ...]:
+        figures = f"{self.memory_kb:,.1f}", f"{self.parameters / 1e3:,.1f}", f"{self.multiply_adds / 1e6:,.2f}"
+        return self.model, "total", *[""] * 6, *figures
 
 
 def profile(model: keras.Model, input_shape: Any = None) -> Profile:
@@ -133,13 +129,19 @@ def _rows(model: keras.Model, inputs: list[KerasTensor], prefix: str, seen: set[
             continue
         first = id(operation) not in seen  # a shared layer's weights are counted where it is called first
         seen.add(id(operation))
+        windows = window(call)
         yield LayerCost(
             name,
             kind=type(operation).__name__,
+            input_shape=tuple(call.inputs[0].shape[1:]),
             output_shape=tuple(call.outputs[0].shape[1:]),
             memory_kb=sum(math.prod(x.shape) for x in call.outputs) * 4 / 1024,
             parameters=operation.count_params() if first and isinstance(operation, layers.Layer) else 0,
             multiply_adds=_multiply_adds(call),
+            filters=getattr(operation, "filters", None) or getattr(operation, "units", None),
+            kernel=windows.kernel if windows else None,
+            stride=windows.stride if windows else None,
+            padding=windows.padding if windows else None,
         )
 
 

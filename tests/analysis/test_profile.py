@@ -8,6 +8,7 @@ from keras import layers
 
 import cvapps
 from cvapps.analysis import profile
+from cvapps.layers import DeformableConv2D, FFTConv2D, MaxPoolingWithSwitches
 
 PICTURE = (9, 11, 6)
 
@@ -49,6 +50,53 @@ def test_counts_by_hand(layer, multiply_adds, output):
     assert (row.multiply_adds, row.output_shape, row.parameters) == (multiply_adds, output, layer.count_params())
     assert row.memory_kb == elements * 4 / 1024
     assert (row.name, row.kind) == (layer.name, type(layer).__name__)
+
+
+@pytest.mark.parametrize(
+    ("layer", "filters", "kernel", "stride", "pad"),
+    [
+        (layers.Conv2D(8, 3), 8, (3, 3), (1, 1), ((0, 0), (0, 0))),
+        (layers.Conv2D(8, (3, 5), strides=2, padding="same"), 8, (3, 5), (2, 2), ((1, 1), (2, 2))),
+        (layers.Conv2D(8, 4, padding="same"), 8, (4, 4), (1, 1), ((1, 2), (1, 2))),
+        (layers.Conv2D(8, 3, padding="same", dilation_rate=2), 8, (3, 3), (1, 1), ((2, 2), (2, 2))),
+        (layers.DepthwiseConv2D(3, 2, "same"), None, (3, 3), (2, 2), ((1, 1), (1, 1))),
+        (layers.Conv2DTranspose(8, 4, 2, "same"), 8, (4, 4), (2, 2), ((1, 1), (1, 1))),
+        (layers.MaxPooling2D(3, 2, "same"), None, (3, 3), (2, 2), ((1, 1), (1, 1))),
+        (layers.MaxPooling2D(2, 2, "same"), None, (2, 2), (2, 2), ((0, 1), (0, 1))),
+        (layers.GlobalAveragePooling2D(), None, (9, 11), (1, 1), ((0, 0), (0, 0))),
+        (layers.Dense(5), 5, None, None, None),
+        (layers.ReLU(), None, None, None, None),
+        (DeformableConv2D(8, 3, 2, "same"), 8, (3, 3), (2, 2), ((1, 1), (1, 1))),
+        (FFTConv2D(8, 5, padding="same"), 8, (5, 5), (1, 1), ((2, 2), (2, 2))),
+        (MaxPoolingWithSwitches(3, 2), None, (3, 3), (2, 2), ((0, 0), (0, 0))),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, keras.Layer) else "",
+)
+def test_windows_by_hand(layer, filters, kernel, stride, pad):
+    """Of a picture of 9x11."""
+    row = only_row(layer)
+    assert (row.input_shape, row.filters, row.kernel, row.stride, row.padding) == (
+        PICTURE,
+        filters,
+        kernel,
+        stride,
+        pad,
+    )
+
+
+def test_uneven_sizes_are_written_out():
+    x = keras.Input((8, 8, 3))
+    y = layers.Conv2D(4, (3, 5), (1, 2), "same", name="a")(x)
+    words = str(profile(keras.Model(x, layers.Conv2D(4, 4, padding="same", name="b")(y)))).splitlines()
+    assert words[2].split()[:8] == ["a", "Conv2D", "8x8x3", "4", "3x5", "1x2", "1x1,2", "8x4x4"]
+    assert words[3].split()[3:7] == ["4", "4", "1", "1,2"]
+
+
+def test_a_row_by_its_layer_s_name():
+    table = profile(cvapps.create_model("lenet5"))
+    assert table["c3"].parameters == 1516
+    with pytest.raises(KeyError, match=r"lenet5 has no layer 'c33'; the nearest names are \['c3'"):
+        table["c33"]
 
 
 @pytest.mark.parametrize(
@@ -160,8 +208,10 @@ def test_a_layer_that_no_rule_knows_is_named_and_not_counted_as_nothing():
 def test_the_text_is_aligned_and_ends_with_totals():
     lines = str(profile(cvapps.create_model("resnet18"))).splitlines()
     assert len({len(line) for line in lines}) == 1
-    assert lines[0].split() == ["layer", "kind", "output", "memory", "(KB)", "params", "(k)", "multiply-adds", "(M)"]
-    assert lines[4].split() == ["stem_conv", "Conv2D", "112x112x64", "3,136.0", "9.4", "118.01"]
+    heads = "layer kind input filters kernel stride pad output memory (KB) params (k) multiply-adds (M)"
+    assert lines[0].split() == heads.split()
+    cells = "stem_conv Conv2D 230x230x3 64 7 2 0 112x112x64 3,136.0 9.4 118.01"
+    assert lines[4].split() == cells.split()
     assert lines[-1].split()[:2] == ["resnet18", "total"]
     assert lines[-1].split()[-1] == "1,815.90"
 
@@ -170,8 +220,8 @@ def test_markdown_has_a_row_for_each_layer():
     table = profile(cvapps.create_model("lenet5"))
     lines = table.to_markdown().splitlines()
     assert len(lines) == len(table.rows) + 3
-    assert {line.count("|") for line in lines} == {7}
-    assert lines[4] == "| c1 | Conv2D | 28x28x6 | 18.4 | 0.2 | 0.12 |"
+    assert {line.count("|") for line in lines} == {12}
+    assert lines[4] == "| c1 | Conv2D | 32x32x1 | 6 | 5 | 1 | 0 | 28x28x6 | 18.4 | 0.2 | 0.12 |"
     assert table._repr_markdown_() == table.to_markdown()
 
 
@@ -179,9 +229,11 @@ def test_pandas_has_whole_units():
     pytest.importorskip("pandas")
     table = profile(cvapps.create_model("lenet5"))
     frame = table.to_pandas()
-    assert list(frame.columns) == ["name", "kind", "output_shape", "memory_kb", "parameters", "multiply_adds"]
+    first = ["layer", "kind", "output", "memory_kb", "params", "multiply_adds"]
+    assert list(frame.columns) == [*first, "input", "filters", "kernel", "stride", "pad"]
     assert frame["multiply_adds"].sum() == table.multiply_adds
-    assert frame.set_index("name").loc["c3", "parameters"] == 1516
+    c3 = frame.set_index("layer").loc["c3"]
+    assert (c3["params"], c3["output"], c3["input"], c3["kernel"]) == (1516, (10, 10, 16), (14, 14, 6), (5, 5))
 
 
 def test_without_pandas_the_error_says_what_to_install(monkeypatch):

@@ -14,10 +14,12 @@ import cvapps.losses
 import cvapps.ops
 from cvapps.layers.activation import Maxout
 from cvapps.layers.convolution import TableConv2D
+from cvapps.layers.deformable import DeformableConv2D
+from cvapps.layers.fourier import FFTConv2D
 from cvapps.layers.normalization import BatchNormalization
 from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
 from cvapps.losses import detection, embedding
-from cvapps.ops import boxes, pooling
+from cvapps.ops import boxes, interpolation, pooling, upsampling
 from tests.backends import compiled, gradient
 from tests.tolerances import EXACT, HALF, REORDERED
 
@@ -25,6 +27,7 @@ RNG = np.random.default_rng(0)
 IMAGE = RNG.normal(size=(2, 6, 8, 4)).astype("float32")
 SMALL = RNG.normal(size=(2, 3, 4, 4)).astype("float32")
 SWITCHES = np.asarray(pooling.max_pool_with_argmax(IMAGE, 2, 2)[1])
+PLACES = RNG.uniform(-2, 9, (2, 12, 2)).astype("float32")
 CORNERS = RNG.uniform(0, 30, (2, 8, 2))
 BOXES, OTHERS = np.concatenate([CORNERS, CORNERS + RNG.uniform(5, 30, (2, 8, 2))], axis=-1).astype("float32")
 CLASSES = np.array([0, 1, 0, 2, 1, 2, 0, 1])
@@ -35,6 +38,8 @@ VECTORS /= np.linalg.norm(VECTORS, axis=-1, keepdims=True)
 LAYERS = {
     "BatchNormalization": (lambda: BatchNormalization(momentum=0.8), [IMAGE]),
     "TableConv2D": (lambda: TableConv2D(((0, 1), (2, 3), (0, 1, 2, 3)), 3), [IMAGE]),
+    "DeformableConv2D": (lambda: DeformableConv2D(3, 3, padding="same", offset_groups=2, modulated=True), [IMAGE]),
+    "FFTConv2D": (lambda: FFTConv2D(3, 3, padding="same", activation="relu"), [IMAGE]),
     "Maxout": (lambda: Maxout(2), [IMAGE]),
     "MaxPoolingWithSwitches": (lambda: MaxPoolingWithSwitches(3, 2), [IMAGE]),
     "MaxUnpooling": (MaxUnpooling, [SMALL, SWITCHES, IMAGE]),
@@ -57,6 +62,8 @@ OPS = {
     "iou": (boxes.iou, [BOXES, OTHERS], "float32"),
     "giou": (boxes.giou, [BOXES, OTHERS], "float32"),
     "max_pool_with_argmax": (lambda x: pooling.max_pool_with_argmax(x, 3, 2), [IMAGE], None),
+    "bed_of_nails": (lambda x: upsampling.bed_of_nails(x, 3), [IMAGE], None),
+    "sample_bilinear": (interpolation.sample_bilinear, [IMAGE, PLACES], None),
     "max_unpool": (lambda x, switches: pooling.max_unpool(x, switches, (6, 8)), [SMALL, SWITCHES], None),
 }
 every_layer = pytest.mark.parametrize("name", LAYERS)
