@@ -7,7 +7,7 @@ import pytest
 import cvapps
 from pipelines.home import CHECKOUT
 from pipelines.readme import cost, costs, table, with_table
-from tests.contract.test_models import rows
+from tests.contract.test_published import HEAVY
 
 README = (CHECKOUT / "README.md").read_text()
 
@@ -18,7 +18,9 @@ def test_the_table_of_models_is_the_registrys():
     assert with_table(README, table(known.__getitem__)) == README, "run `make readme`"
 
 
-@pytest.mark.parametrize("name", rows())
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n.startswith(HEAVY) else ()) for n in cvapps.list_models()]
+)
 def test_the_costs_in_the_table_are_measured(name):
     assert costs(README)[name] == cost(name)
 

@@ -14,9 +14,8 @@ from tests import tolerances
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 DEFAULT_ROWS = (
-    "densenet40_k12_cifar", "lenet5", "mlp", "resnet110_v2_cifar", "resnet18", "resnet20_cifar", "simple_convnet",
-    "googlenet", "inception_resnet_v2", "inception_v3", "inception_v4", "lenet5", "mlp", "resnet18", "resnet20_cifar",
-    "simple_convnet",
+    "densenet40_k12_cifar", "googlenet", "inception_resnet_v2", "inception_v3", "inception_v4", "lenet5", "mlp",
+    "resnet110_v2_cifar", "resnet18", "resnet20_cifar", "simple_convnet",
 )  # fmt: skip
 ONE_SIZE = {
     "lenet5": "F6 reads one place of C5",
@@ -25,26 +24,32 @@ ONE_SIZE = {
     "simple_convnet": "the logits have a weight for each place",
 }
 NO_FEATURES = dict.fromkeys(ONE_SIZE, "not a backbone")
-SMALL = {  # settings of the row: a few blocks of each stage show what the others would, in a fraction of the time
-    "densenet40_k12_cifar": dict(depths=(3, 3, 3)),
-    "resnet110_v2_cifar": dict(depths=(2, 2, 2)),
 LARGE = {  # sides of the small picture: unpadded layers leave at stride 32 ...
     "inception_resnet_v2": 107,  # ... 2x2 places, enough for normalization by three pictures
     "inception_v3": 107,
     "inception_v4": 139,  # ... 3x3 places: two steps of SGD differ by rounding where normalization is over fewer
 }
-SMALL = {  # settings of the row: one block of each kind shows what the others would, in a fifth of the time
+SMALL = {  # settings of the row by default: a block of each kind shows what the others would, in a fraction of the time
+    "densenet40_k12_cifar": dict(depths=(3, 3, 3)),
     "inception_resnet_v2": dict(depths=(1, 1, 1)),
     "inception_v3": dict(pool_widths=(32,), inner_widths=(128,), depth=1),
     "inception_v4": dict(depths=(1, 1, 1)),
+    "resnet110_v2_cifar": dict(depths=(2, 2, 2)),
 }
 LAYER_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
 def rows(exceptions=()):
-    """The names of all rows but the exceptions, all but the default ones marked slow."""
+    """The names of all rows but the exceptions, all but the default ones marked slow.
+
+    A default row of SMALL comes twice: in its small form, as "name:small", and slow as it is.
+    """
     names = [name for name in cvapps.list_models() if name not in exceptions]
-    return [pytest.param(name, marks=() if name in DEFAULT_ROWS else pytest.mark.slow) for name in names]
+    default = {f"{name}:small" if name in SMALL else name for name in DEFAULT_ROWS if name in names}
+    return [
+        *(pytest.param(case) for case in sorted(default)),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in names if name not in default),
+    ]
 
 
 every_row = pytest.mark.parametrize("name", rows())
@@ -52,17 +57,23 @@ every_backbone = pytest.mark.parametrize("name", rows(NO_FEATURES))
 any_size = pytest.mark.parametrize("name", rows(ONE_SIZE))
 
 
+def info(name):
+    """The registry's row of a case, which may be a small form."""
+    return cvapps.model_info(name.removesuffix(":small"))
+
+
 def small_shape(name):
     """The row's own picture size, at most 64 pixels, or as many as the graph needs."""
-    height, width, channels = cvapps.model_info(name).input_shape
-    most = LARGE.get(name, 64)
+    height, width, channels = info(name).input_shape
+    most = LARGE.get(info(name).name, 64)
     return min(height, most), min(width, most), channels
 
 
 def build(name, **settings):
     """The row at its small size and with few classes."""
-    small = {"input_shape": small_shape(name), "num_classes": 7, **SMALL.get(name, {})}
-    return cvapps.create_model(name, **{**small, **settings})
+    small = SMALL[info(name).name] if name.endswith(":small") else {}
+    settings = {"input_shape": small_shape(name), "num_classes": 7, **small, **settings}
+    return cvapps.create_model(info(name).name, **settings)
 
 
 @cache
@@ -91,13 +102,10 @@ def train_one_step(model, name, optimizer, **compile_settings):
 
 def test_the_default_rows_are_one_of_each_family():
     """A new family without a default row would be tested by nobody's `make test`."""
-    info = [cvapps.model_info(name) for name in cvapps.list_models()]
-    assert len(info) == len(rows()) == 24 + 29
-    assert {cvapps.model_info(name).builder for name in DEFAULT_ROWS} == {row.builder for row in info}
-    assert {*ONE_SIZE, *SMALL} <= {row.name for row in info}
-    assert len(info) == len(rows()) == 24 + 4
-    assert {cvapps.model_info(name).builder for name in DEFAULT_ROWS} == {row.builder for row in info}
-    assert {*ONE_SIZE, *LARGE, *SMALL} <= {row.name for row in info}
+    every = [info(name) for name in cvapps.list_models()]
+    assert len(every) == len(rows()) - len(SMALL) == 24 + 29 + 4
+    assert {info(name).builder for name in DEFAULT_ROWS} == {row.builder for row in every}
+    assert {*ONE_SIZE, *LARGE, *SMALL} <= {row.name for row in every}
 
 
 @every_row
@@ -113,7 +121,7 @@ def test_layers_are_named_by_hand(name):
 def test_gives_float32_logits_under_the_row_name(name):
     model = build(name)
     (y,) = outputs(model, pictures(name))
-    assert model.name == name
+    assert model.name == info(name).name
     assert (y.shape, y.dtype) == ((3, 7), np.float32)
     assert np.isfinite(y).all()
     assert np.ptp(y, axis=0).min() > 0  # the picture decides
@@ -172,7 +180,7 @@ def test_trains_in_mixed_precision(name, policy):
 @every_row
 def test_xla_compiles_training(name):
     """The same losses of two steps as without XLA."""
-    model = build(name, **({"dropout": 0.0} if "dropout" in cvapps.model_info(name).defaults else {}))
+    model = build(name, **({"dropout": 0.0} if "dropout" in info(name).defaults else {}))
     weights, losses = model.get_weights(), []
     for jit in (False, True):
         model.set_weights(weights)
@@ -203,13 +211,12 @@ def test_features_have_their_strides(name):
     features = model(pictures(name))
     assert list(features) == sorted(features)
     height, width, _ = small_shape(name)
-    larger = build(name, num_classes=None, input_shape=(height + 64, width + 64, 3)).output if name in LARGE else {}
+    unpadded = info(name).name in LARGE  # layers take places away, as many whatever the size
+    larger = build(name, num_classes=None, input_shape=(height + 64, width + 64, 3)).output if unpadded else {}
     for key, feature in features.items():
         stride = 2 ** int(key.removeprefix("C"))
-        if name in LARGE:  # unpadded layers take places away, as many whatever the size
-            assert [a - b for a, b in zip(larger[key].shape[1:3], feature.shape[1:3], strict=True)] == 2 * [
-                64 // stride
-            ]
+        if unpadded:
+            assert [larger[key].shape[i] - feature.shape[i] for i in (1, 2)] == [64 // stride] * 2
         else:
             assert tuple(feature.shape[1:3]) == (-(-height // stride), -(-width // stride))
         assert feature.shape[0] == 3
@@ -222,7 +229,7 @@ def test_features_have_their_strides(name):
 def test_takes_any_picture_size(name):
     """One model with open sizes gives what a model made for the size gives."""
     opened = build(name, input_shape=(None, None, 3))
-    more = LARGE.get(name, 33) - 33
+    more = LARGE.get(info(name).name, 33) - 33
     for height, width in ((49 + more, 70 + more), (64 + more, 33 + more)):
         x = np.random.default_rng(1).uniform(0, 255, (2, height, width, 3)).astype("float32")
         made = build(name, input_shape=(height, width, 3))
