@@ -22,7 +22,7 @@ HUANG = "Huang et al. 2016, arXiv:1608.06993"
 LECTURE = "Johnson, EECS 498-007 Fall 2019, lecture 8"
 BVLC = "BVLC's bvlc_googlenet (Caffe), an independent implementation of Table 1"
 TIMM = "timm's table of its models (param_count, gmacs), an independent implementation"
-KERAS = "keras.applications' trainable weights, and the gammas that it leaves out"
+KERAS_COUNTS = "keras.applications' trainable weights, and the gammas that it leaves out"
 LECUN = "LeCun et al. 1998, Proc. IEEE 86(11), section II.B"
 
 
@@ -196,10 +196,10 @@ FIGURES = [
     ),
     Figure("inception_v3", "parameters", 27_161_264, TORCHVISION, settings=dict(auxiliary=True)),
     Figure("inception_v3", "convolution_multiply_adds", 5.713e9, TORCHVISION, within=0.0005e9),
-    Figure("inception_v3", "parameters", 23_817_352 + 17_216, KERAS),
+    Figure("inception_v3", "parameters", 23_817_352 + 17_216, KERAS_COUNTS),
     Figure("inception_v4", "parameters", 42_679_816, "timm's inception_v4, counted"),
     Figure("inception_v4", "parameters", 42.68e6, TIMM, within=0.005e6),
-    Figure("inception_resnet_v2", "parameters", 55_813_192 + 30_272, KERAS),
+    Figure("inception_resnet_v2", "parameters", 55_813_192 + 30_272, KERAS_COUNTS),
     Figure("inception_resnet_v2", "parameters", 55.84e6, TIMM, within=0.005e6),
     Figure("perceptron", "parameters", 32 * 32 * 3 * 10 + 10, "Rosenblatt 1958: a weight from each input, a threshold"),
 ]  # fmt: skip
