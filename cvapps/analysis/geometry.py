@@ -48,9 +48,9 @@ def window(call: Call) -> Window | None:
             before = max(extent - s, 0) // 2 if mode == "same" else 0
             padding.append((before, (size - 1) * s + extent - out - before if size else before))
             continue
-        if mode != "valid" and s > 1 and size is None:
+        if mode != "valid" and s > 1 and extent > 1 and size is None:
             return None
-        total = 0 if mode == "valid" else extent - 1 if s == 1 else max((out - 1) * s + extent - size, 0)
+        total = 0 if mode == "valid" or extent == 1 else extent - 1 if s == 1 else max((out - 1) * s + extent - size, 0)
         before = total if mode == "causal" else total // 2
         padding.append((before, total - before))
     return Window(tuple(kernel), tuple(stride), dilation, tuple(padding))
