@@ -83,24 +83,32 @@ def activate(x, activation, name):
     return layers.Activation(activation, name=f"{name}_{activation}")(x) if activation else x
 
 
-def conv_norm(
-    x, filters, kernel, stride=1, *, activation=None, groups=1, norm: Norm = "batch", epsilon=1e-5, padding="even", name
-):  # fmt: skip
-    """Convolution, normalization, optional activation: (N, H, W, C) -> (N, H/s, W/s, filters).
+def conv(x, filters, kernel, stride=1, *, groups=1, bias=True, padding="even", name):
+    """Convolution alone: (N, H, W, C) -> (N, H/s, W/s, filters).
 
-    `kernel` is a side or (height, width). `norm` is a key of NORMALIZATIONS; with "none" the convolution has a bias
-    instead. `padding` is "even" (as many zeros on each side), "same" (TensorFlow's, where a stride may leave one side
-    with more) or "valid".
+    `kernel` is a side or (height, width). `padding` is "even" (as many zeros on each side), "same" (TensorFlow's, where
+    a stride may leave one side with more) or "valid".
     """
     if padding == "even":
         padding = "same"
         if stride > 1 and kernel > 1:  # "same" would pad one side more: a pixel off from published weights
             x = layers.ZeroPadding2D((kernel - 1) // 2, name=f"{name}_pad")(x)
             padding = "valid"
-    x = layers.Conv2D(
-        filters, kernel, stride, padding, groups=groups, use_bias=norm == "none",
-        kernel_initializer="he_normal", name=f"{name}_conv",
+    return layers.Conv2D(
+        filters, kernel, stride, padding, groups=groups, use_bias=bias, kernel_initializer="he_normal",
+        name=f"{name}_conv",
     )(x)  # fmt: skip
+
+
+def conv_norm(
+    x, filters, kernel, stride=1, *, activation=None, groups=1, norm: Norm = "batch", epsilon=1e-5, padding="even", name
+):  # fmt: skip
+    """Convolution, normalization, optional activation: (N, H, W, C) -> (N, H/s, W/s, filters).
+
+    `kernel` and `padding` are those of `conv`. `norm` is a key of NORMALIZATIONS; with "none" the convolution has a
+    bias instead.
+    """
+    x = conv(x, filters, kernel, stride, groups=groups, bias=norm == "none", padding=padding, name=name)
     return activate(normalize(x, norm, name, epsilon), activation, name)
 
 
@@ -118,10 +126,14 @@ def squeeze_excite(x, ratio, name):
     return layers.Multiply(name=f"{name}_scale")([x, gate])
 
 
-def endpoint(image, features, num_classes, name):
-    """A backbone's two faces: float32 logits (N, num_classes), or its features by stride where that is None."""
+def endpoint(image, features, num_classes, name, dropout=None):
+    """A backbone's two faces: float32 logits (N, num_classes), or its features by stride where that is None.
+
+    `dropout` is the part of the pooled features that is left out in training; None has no such layer.
+    """
     if num_classes is None:
         return keras.Model(image, features, name=name)
     *_, last = features.values()
     x = layers.GlobalAveragePooling2D(name="pool")(last)
+    x = x if dropout is None else layers.Dropout(dropout, name="dropout")(x)
     return keras.Model(image, layers.Dense(num_classes, dtype="float32", name="logits")(x), name=name)
