@@ -6,9 +6,19 @@ Never beside the code that it judges: `tests/contract/test_published.py` measure
 from dataclasses import dataclass, field
 from typing import Any
 
+from cvapps.classification.resnet_preact import KERAS
+
 HE = "He et al. 2015, arXiv:1512.03385"
 TORCHVISION = "torchvision's documentation of its weights (num_params, GFLOPS), an independent implementation"
 AKAMASTER = "akamaster/pytorch_resnet_cifar10, an independent implementation with option A"
+TORCHVISION_BLOCKS = "torchvision's ResNet and DenseNet, built with these depths, groups and widths and counted"
+TIMM = "timm's network of that name, built and counted, an independent implementation"
+KERAS_APPLICATIONS = "keras.applications' network of that name, built and counted, an independent implementation"
+OSMR = "osmr/imgclsmob's table of its networks for CIFAR-10, an independent implementation"
+XIE = "Xie et al. 2016, arXiv:1611.05431"
+HU = "Hu et al. 2017, arXiv:1709.01507"
+ZAGORUYKO = "Zagoruyko & Komodakis 2016, arXiv:1605.07146"
+HUANG = "Huang et al. 2016, arXiv:1608.06993"
 LECTURE = "Johnson, EECS 498-007 Fall 2019, lecture 8"
 LECUN = "LeCun et al. 1998, Proc. IEEE 86(11), section II.B"
 
@@ -54,8 +64,99 @@ FIGURES = [
     Figure("wide_resnet101_2", "convolution_multiply_adds", 22.753e9, TORCHVISION, within=0.0005e9),
     Figure("resnext50_32x4d", "parameters", 25.0e6, "Xie et al. 2016, arXiv:1611.05431, Table 1", within=0.05e6),
     Figure("wide_resnet50_2", "parameters", 68.9e6, "Zagoruyko 2016, arXiv:1605.07146, ImageNet results", 0.05e6),
-    Figure("se_resnet50", "parameters", 28_088_024, "osmr/imgclsmob's assertion, an independent implementation"),
-    Figure("se_resnet50", "multiply_adds", 3.87e9, "Hu et al. 2017, arXiv:1709.01507, Table 2", 0.005e9, PAPERS_FORM),
+    # ResNeXt's forms at the complexity of ResNet, and the wider ones
+    *(
+        Figure(f"resnext{form}", "parameters", parameters, TORCHVISION_BLOCKS)
+        for form, parameters in {
+            "50_2x40d": 25_425_000, "50_4x24d": 25_292_968, "50_8x14d": 25_603_016,
+            "101_2x40d": 44_456_296, "101_4x24d": 44_363_432, "101_8x14d": 45_104_328, "101_32x4d": 44_177_704,
+        }.items()
+    ),
+    Figure("resnext101_32x8d", "parameters", 88_791_336, TORCHVISION),
+    Figure("resnext101_64x4d", "parameters", 83_455_272, TORCHVISION),
+    Figure("resnext101_32x8d", "convolution_multiply_adds", 16.414e9, TORCHVISION, within=0.0005e9),
+    Figure("resnext101_64x4d", "convolution_multiply_adds", 15.46e9, TORCHVISION, within=0.0005e9),
+    Figure("resnext50_32x4d", "multiply_adds", 4.2e9, f"{XIE}, Table 1", within=0.05e9),
+    # squeeze and excitation; from 101 layers on the paper counts up to 0.02 G more than multiply-adds of convolutions,
+    # dense layers and poolings, in ResNet as in SE-ResNet
+    *(
+        Figure(name, "multiply_adds", billions * 1e9, f"{HU}, Table 2", 0.005e9 if "50" in name else 0.02e9, settings)
+        for name, billions, settings in (
+            ("resnet101", 7.58, PAPERS_FORM), ("resnet152", 11.30, PAPERS_FORM),
+            ("se_resnet50", 3.87, PAPERS_FORM), ("se_resnet101", 7.60, PAPERS_FORM),
+            ("se_resnet152", 11.32, PAPERS_FORM), ("se_resnext101_32x4d", 8.00, {}),
+        )
+    ),
+    Figure("se_resnext50_32x4d", "multiply_adds", 4.25e9, f"{HU}, Table 2", within=0.01e9),
+    Figure("se_resnet50", "parameters", 28.1e6, f"{HU}, Table 10: ratio 16", within=0.05e6),
+    *(
+        Figure(name, "parameters", parameters, TIMM)
+        for name, parameters in {
+            "se_resnet50": 28_088_024, "se_resnet101": 49_326_872, "se_resnet152": 66_821_848,
+            "se_resnext50_32x4d": 27_559_896, "se_resnext101_32x4d": 48_955_416, "senet154": 115_088_984,
+        }.items()
+    ),
+    # activation before convolution, and the wide networks for CIFAR
+    *(
+        Figure(f"resnet{depth}_v2", "parameters", parameters, TIMM)
+        for depth, parameters in ((50, 25_549_352), (101, 44_541_480), (152, 60_185_128), (200, 64_666_152))
+    ),
+    *(
+        Figure(f"resnet{depth}_v2", "parameters", parameters, KERAS_APPLICATIONS, settings=KERAS)
+        for depth, parameters in ((50, 25_568_360), (101, 44_577_896), (152, 60_236_904))
+    ),
+    *(
+        Figure(name, "layers", layers, "He et al. 2016, arXiv:1603.05027, the name's number")
+        for name, layers in {"resnet200_v2": 200, "resnet110_v2_cifar": 110, "resnet164_v2_cifar": 164}.items()
+    ),
+    *(
+        Figure(f"resnet{depth}_v2_cifar", "parameters", 1.7e6, f"{ZAGORUYKO}, Table 5", within=0.05e6)
+        for depth in (110, 164)
+    ),
+    *(
+        Figure(name, "parameters", parameters, OSMR)
+        for name, parameters in {
+            "resnet110_v2_cifar": 1_730_522, "resnet164_v2_cifar": 1_703_258, "wide_resnet28_10": 36_479_194,
+        }.items()
+    ),
+    *(
+        Figure(
+            "wide_resnet28_10", "parameters", millions * 1e6, f"{ZAGORUYKO}, Table 4", 0.05e6,
+            dict(depths=3 * ((depth - 4) // 6,), widths=(16 * k, 32 * k, 64 * k)),
+        )
+        for depth, k, millions in ((40, 4, 8.9), (16, 8, 11.0), (28, 10, 36.5))
+    ),
+    # dense connections
+    *(
+        Figure(f"densenet{depth}", "parameters", parameters, TORCHVISION)
+        for depth, parameters in ((121, 7_978_856), (161, 28_681_000), (169, 14_149_480), (201, 20_013_928))
+    ),
+    *(
+        Figure(f"densenet{depth}", "convolution_multiply_adds", billions * 1e9, TORCHVISION, within=0.0005e9)
+        for depth, billions in ((121, 2.834), (161, 7.728), (169, 3.36), (201, 4.291))
+    ),
+    Figure("densenet264", "parameters", 33_337_704, TORCHVISION_BLOCKS),
+    *(
+        Figure(f"densenet{depth}", "layers", depth, f"{HUANG}, Table 1, the name's number")
+        for depth in (121, 161, 169, 201)
+    ),
+    *(
+        Figure(name, "parameters", millions * 1e6, f"{HUANG}, Table 2", within=0.05e6)
+        for name, millions in {
+            "densenet40_k12_cifar": 1.0, "densenet100_k12_cifar": 7.0, "densenet_bc100_k12_cifar": 0.8,
+        }.items()
+    ),
+    Figure(
+        "densenet100_k12_cifar", "parameters", 27.2e6, f"{HUANG}, Table 2: k=24", within=0.05e6,
+        settings=dict(growth=24),
+    ),
+    Figure(
+        "densenet_bc100_k12_cifar", "parameters", 15.3e6, f"{HUANG}, Table 2: L=250, k=24", within=0.05e6,
+        settings=dict(depths=(41, 41, 41), growth=24, stem_width=48),
+    ),
+    Figure("densenet_bc100_k12_cifar", "parameters", 769_162, OSMR),
+    Figure("densenet40_k12_cifar", "layers", 40, f"{HUANG}, Table 2, L"),
+    Figure("densenet_bc100_k12_cifar", "layers", 100, f"{HUANG}, Table 2, L"),
     # plain and CIFAR networks; option A adds no weights, so a plain network has those of its residual twin
     Figure("plain34", "multiply_adds", 3.6e9, f"{HE}, section 3.3", within=0.05e9),
     Figure("plain18", "layers", 18, f"{HE}, Table 2"),

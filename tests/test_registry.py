@@ -27,10 +27,11 @@ NOBODY = Paper("Nobody", 1900, "Nothing", "https://example.org")
 def test_names_are_sorted_and_found_by_pattern():
     names = cvapps.list_models()
     assert names == sorted(names)
-    assert len(names) == 24
+    assert len(names) == 24 + 29
     assert cvapps.list_models("resnet*", task="classification") == [
-        "resnet101", "resnet110_cifar", "resnet152", "resnet18", "resnet20_cifar", "resnet32_cifar", "resnet34",
-        "resnet44_cifar", "resnet50", "resnet56_cifar",
+        "resnet101", "resnet101_v2", "resnet110_cifar", "resnet110_v2_cifar", "resnet152", "resnet152_v2",
+        "resnet164_v2_cifar", "resnet18", "resnet200_v2", "resnet20_cifar", "resnet32_cifar", "resnet34",
+        "resnet44_cifar", "resnet50", "resnet50_v2", "resnet56_cifar",
     ]  # fmt: skip
     assert cvapps.list_models("ResNet*") == []  # names are small letters on every system
     assert cvapps.list_models("nothing*") == []

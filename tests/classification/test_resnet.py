@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 
 import cvapps
 from cvapps.blocks import NORMALIZATIONS
-from cvapps.classification.resnet import basic, bottleneck, resnet
+from cvapps.classification.resnet import CARDINALITIES, basic, bottleneck, resnet
 from tests import tolerances
 
 TINY = dict(depths=(1, 1, 1, 1), num_classes=4, input_shape=(64, 64, 3))
@@ -107,3 +107,37 @@ def test_the_stem_pads_evenly(rng):
     expected = np.einsum("ijc,ijcm->m", padded[0, 4:11, 6:13], kernel)  # the third row's and fourth column's window
     assert tuple(y.shape) == (1, 16, 16, 64)
     assert_allclose(ops.convert_to_numpy(y)[0, 2, 3], expected, **tolerances.REORDERED)
+
+
+@pytest.mark.parametrize(("groups", "width"), [(1, 64), *CARDINALITIES[50]])
+def test_resnexts_forms_are_as_complex_as_resnet(groups, width):
+    """Xie et al. 2016, Table 2: width of the grouped convolution, and about 70 thousand weights in a block of conv2."""
+    model = resnet(**{**TINY, "depths": (2, 1, 1, 1)}, groups=groups, group_width=width)
+    block = [model.get_layer(f"stage2_block2_{part}_conv") for part in ("reduce", "spatial", "expand")]
+    assert block[1].filters == {1: 64, 2: 80, 4: 96, 8: 112, 32: 128}[groups]
+    assert round(sum(np.prod(layer.kernel.shape) for layer in block), -4) == 70_000
+
+
+def test_one_group_of_64_channels_is_resnet():
+    """The first row of the papers' and the lectures' table of groups and widths is no row of its own."""
+    resnext = cvapps.create_model("resnext50_32x4d", groups=1, group_width=64, input_shape=(32, 32, 3), name="resnet50")
+    same = cvapps.create_model("resnet50", input_shape=(32, 32, 3))
+    assert resnext.get_config() == same.get_config()
+    assert cvapps.registry.changes("resnext50_32x4d", "resnet50") == {"groups": (1, 32), "group_width": (64, 4)}
+
+
+def test_senet154_is_resnext_with_five_parts_replaced():
+    """Hu et al. 2017, appendix: three 3x3 convolutions, half the channels in the first 1x1, 3x3 shortcuts, dropout."""
+    assert set(cvapps.registry.changes("senet154", "resnext50_32x4d")) == {
+        "depths", "groups", "branch", "gate", "stem", "shortcut_kernel", "dropout",
+    }  # fmt: skip
+    model = cvapps.create_model("senet154", depths=(1, 1, 1, 1), num_classes=4, input_shape=(64, 64, 3))
+    stem = [model.get_layer(f"stem{i}_conv") for i in (1, 2, 3)]
+    assert [(layer.filters, *layer.kernel_size, *layer.strides) for layer in stem] == [
+        (64, 3, 3, 2, 2), (64, 3, 3, 1, 1), (128, 3, 3, 1, 1),
+    ]  # fmt: skip
+    for stage, times in ((2, 1), (3, 2), (4, 4), (5, 8)):
+        first, second = (model.get_layer(f"stage{stage}_block1_{part}_conv") for part in ("reduce", "spatial"))
+        assert (first.filters, second.filters, second.groups) == (128 * times, 256 * times, 64)
+        assert model.get_layer(f"stage{stage}_block1_shortcut_conv").kernel_size == ((1, 1) if stage == 2 else (3, 3))
+    assert model.get_layer("dropout").rate == 0.2

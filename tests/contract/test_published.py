@@ -9,6 +9,9 @@ import cvapps
 from cvapps.analysis import profile
 from tests.published import FIGURES, LENET5_CONNECTIONS, LENET5_LAYERS, RESNET_STAGES, RESNET_STEM, Figure
 
+LARGE_KINDS = ("resnet101", "resnet152", "resnet200", "resnext101", "se_", "senet", "wide", "densenet1", "densenet2")
+LARGE = ("resnet164_v2_cifar", "resnext50_2x40d", "resnext50_4x24d", "resnext50_8x14d")
+
 
 @cache
 def measures(name, settings):
@@ -28,7 +31,8 @@ def measures(name, settings):
 
 def case(figure: Figure):
     """The figure under a readable name; slow where so many weights are made that it takes seconds."""
-    marks = pytest.mark.slow if figure.model.startswith(("resnet101", "resnet152", "wide")) else ()
+    large = figure.model in LARGE or "depths" in figure.settings or "growth" in figure.settings
+    marks = pytest.mark.slow if large or figure.model.startswith(LARGE_KINDS) else ()
     return pytest.param(figure, marks=marks, id=f"{figure.model}-{figure.quantity}-{figure.value:g}")
 
 
@@ -40,7 +44,7 @@ def test_figure(figure):
 
 def test_no_row_is_without_a_figure():
     assert {figure.model for figure in FIGURES} == set(cvapps.list_models())
-    assert len(FIGURES) == 48
+    assert len(FIGURES) == 48 + 63
 
 
 def test_lenet5_layer_by_layer():
