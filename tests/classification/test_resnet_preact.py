@@ -99,7 +99,7 @@ def test_two_blocks_by_hand(rng):
 def test_zeros_win_in_the_first_pooling_only_where_they_are_asked_for(border, zeros_win):
     image = keras.Input((8, 8, 3))
     model = keras.Model(image, large_stem(image, 2, True, border)[0])
-    model.get_layer("stem_conv").set_weights([np.zeros((7, 7, 3, 2)), [-1.0, 2.0]])
+    model.get_layer("stem_conv").set_weights([np.zeros((7, 7, 3, 2)), np.array([-1.0, 2.0])])
     y = ops.convert_to_numpy(model(np.zeros((1, 8, 8, 3))))[0]
     assert y.shape == (2, 2, 2)
     assert_allclose(y[0, 0], [0.0 if zeros_win else -1.0, 2.0], **tolerances.EXACT)

@@ -16,10 +16,20 @@ from tests import tolerances
 
 pytestmark = pytest.mark.parity
 
-RESNET_PLACES = [(f"stage{s}_block{d}_out", f"conv{s}_block{d}_out") for s, d in enumerate((3, 4, 6, 3), start=2)]
+DEPTHS = [(2, 3), (3, 4), (4, 6), (5, 3)]  # stages of 50 layers, and the blocks of each
+DENSE = [(2, 6), (3, 12), (4, 24), (5, 16)]
+RESNET_PLACES = [(f"stage{s}_block{d}_out", f"conv{s}_block{d}_out") for s, d in DEPTHS]
 # {row: (side of the picture, [(our layer, theirs), ...] at which the outputs are compared, besides the logits)}
 CASES = {
     "resnet50": (64, RESNET_PLACES),
+    "resnet50_v2": (
+        64,
+        [*((f"stage{s}_block{d}_add", f"conv{s}_block{d}_out") for s, d in DEPTHS), ("post_relu", "post_relu")],
+    ),
+    "densenet121": (
+        64,
+        [*((f"stage{s}_layer{d}_concat", f"conv{s}_block{d}_concat") for s, d in DENSE), ("post_relu", "relu")],
+    ),
 }
 SLOW = ()
 
@@ -61,4 +71,4 @@ def test_every_table_is_compared():
     rows = [name for name in cvapps.list_models() if in_keras(name)]
     compared = {cvapps.model_info(name).builder for name in CASES}
     assert {cvapps.model_info(name).builder for name in rows} == compared
-    assert len(rows) == 3
+    assert len(rows) == 3 + 6

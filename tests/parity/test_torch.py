@@ -29,8 +29,13 @@ CASES = {
     "resnet50": RESNET,
     "resnext50_32x4d": RESNET,
     "wide_resnet50_2": RESNET,
+    "se_resnet50": RESNET,
+    "senet154": {f"layer{i}": f"stage{i + 1}_block{n}_out" for i, n in enumerate((1, 2, 2, 1), start=1)},
+    "resnet50_v2": {f"stages.{i}": f"stage{i + 2}_block{n}_add" for i, n in enumerate((3, 4, 6, 3))},
+    "densenet121": {f"features.denseblock{i}": f"stage{i + 1}_layer{n}_concat" for i, n in ((1, 6), (2, 12), (3, 24))},
 }
 SLOW = ("wide_resnet50_2",)
+SETTINGS = {"senet154": dict(depths=(1, 2, 2, 1))}  # as recorded: through 36 blocks random weights magnify roundings
 
 
 def load(name):
@@ -53,7 +58,8 @@ def test_equal_at_every_depth(name):
     expected, places = load(name), CASES[name]
     side = int(expected["side"])
     state = {key: tensor(key, shape) for key, shape in json.loads(str(expected["state"])).items()}
-    model = from_state(name, state, num_classes=int(expected["classes"]), input_shape=(side, side, 3))
+    settings = dict(num_classes=int(expected["classes"]), input_shape=(side, side, 3), **SETTINGS.get(name, {}))
+    model = from_state(name, state, **settings)
     outputs = {"logits": model.output, **{a: model.get_layer(b).output for a, b in places.items()}}
     found = keras.Model(model.input, outputs)(pictures(side))
     for place, output in found.items():
@@ -68,4 +74,4 @@ def test_every_table_is_compared():
     """Rows of one builder stand for each other; those whose weights nobody publishes as such have their own tests."""
     rows = [name for name in cvapps.list_models() if (table := in_pytorch(name)) and table.source]
     assert {cvapps.model_info(name).builder for name in rows} == {cvapps.model_info(n).builder for n in CASES}
-    assert len(rows) == 8
+    assert len(rows) == 8 + 13

@@ -46,6 +46,10 @@ NETWORKS = {
     "resnet50": (vision("resnet50"), 64, IMAGENET, LAYERS),
     "resnext50_32x4d": (vision("resnext50_32x4d"), 64, IMAGENET, LAYERS),
     "wide_resnet50_2": (vision("wide_resnet50_2"), 64, IMAGENET, LAYERS),
+    "se_resnet50": (timm_model("seresnet50"), 64, IMAGENET, LAYERS),
+    "senet154": (timm_model("senet154", layers=(1, 2, 2, 1)), 64, IMAGENET, LAYERS),
+    "resnet50_v2": (timm_model("resnetv2_50"), 64, CENTRED, [f"stages.{i}" for i in range(4)]),
+    "densenet121": (vision("densenet121"), 64, IMAGENET, [f"features.denseblock{i}" for i in range(1, 4)]),
 }
 
 
