@@ -24,6 +24,9 @@ HEAVY = (  # beginnings of the names of rows that take seconds to build
     "resnext101", "resnext50_2x40d", "resnext50_4x24d", "resnext50_8x14d", "se_", "senet", "wide",
 )  # fmt: skip
 
+LARGE_KINDS = ("resnet101", "resnet152", "resnet200", "resnext101", "se_", "senet", "wide", "densenet1", "densenet2")
+LARGE = ("resnet164_v2_cifar", "resnext50_2x40d", "resnext50_4x24d", "resnext50_8x14d")
+
 
 @cache
 def measures(name, settings):
@@ -46,6 +49,9 @@ def case(figure: Figure):
     heavy = figure.model.startswith(HEAVY) or {"depths", "growth"} & figure.settings.keys()
     marks = pytest.mark.slow if heavy else ()
     return pytest.param(figure, marks=marks, id=f"{figure.model}-{figure.quantity}-{figure.value:.10g}")
+    large = figure.model in LARGE or "depths" in figure.settings or "growth" in figure.settings
+    marks = pytest.mark.slow if large or figure.model.startswith(LARGE_KINDS) else ()
+    return pytest.param(figure, marks=marks, id=f"{figure.model}-{figure.quantity}-{figure.value:g}")
 
 
 @pytest.mark.parametrize("figure", [case(figure) for figure in FIGURES])
@@ -57,6 +63,7 @@ def test_figure(figure):
 def test_no_row_is_without_a_figure():
     assert {figure.model for figure in FIGURES} == set(cvapps.list_models())
     assert len(FIGURES) == 48 + 63 + 12
+    assert len(FIGURES) == 48 + 63
 
 
 def test_lenet5_layer_by_layer():
