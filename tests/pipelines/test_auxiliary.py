@@ -14,9 +14,11 @@ from cvapps.blocks import conv_norm, endpoint, picture
 from cvapps.classification.inception import AUXILIARY_WEIGHT, with_auxiliaries
 from pipelines import checkpoint
 from pipelines.evaluate import evaluate
-from pipelines.recipe import Data, Optimizer, Recipe
+from pipelines.recipe import Data, Optimizer, Recipe, load, override, quick
+from pipelines.schedules import learning_rate
 from pipelines.train import train
 from pipelines.trainer import build_trainer
+from tests.pipelines.data.samples import class_folders
 from tests.tolerances import REORDERED, SAME_MATH
 
 RECIPE = Recipe(
@@ -50,10 +52,20 @@ def tiny(
     return with_auxiliaries(endpoint(image, {"C2": x}, num_classes, name, dropout), logits)
 
 
-@pytest.fixture(autouse=True)
-def _registered(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def _tiny_is_registered(tmp_path_factory):
+    """One home for the runs below, and a model that is cheap to train."""
     row = registry.Row("tiny", "classification", tiny, {}, registry.Paper("Nobody", 1900, "", ""), ())
-    monkeypatch.setitem(registry._rows(), "tiny", row)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CVAPPS_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setitem(registry._rows(), "tiny", row)
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """A run from its beginning to its end."""
+    return train("tiny_digits", RECIPE)
 
 
 def curves(folder):
@@ -83,27 +95,25 @@ def test_the_papers_weight_is_the_recipes_default():
     assert Recipe("any").auxiliary_weight == AUXILIARY_WEIGHT == 0.3
 
 
-def test_a_run_measures_saves_and_serves_the_network_alone(home, rng):
-    folder = train("tiny_digits", RECIPE)
+def test_a_run_measures_saves_and_serves_the_network_alone(whole, rng):
     plain = {"accuracy", "loss", "val_accuracy", "val_loss"}
-    assert set(curves(folder)) == plain
-    figures = evaluate(folder)
+    assert set(curves(whole)) == plain
+    figures = evaluate(whole)
     # what validation measured during training is what the saved network alone gives
-    np.testing.assert_allclose(folder.result["val_loss"], figures["cross_entropy"], **REORDERED)
-    np.testing.assert_allclose(folder.result["val_accuracy"], figures["accuracy"], **SAME_MATH)
+    np.testing.assert_allclose(whole.result["val_loss"], figures["cross_entropy"], **REORDERED)
+    np.testing.assert_allclose(whole.result["val_accuracy"], figures["accuracy"], **SAME_MATH)
 
-    model = keras.saving.load_model(folder.model, compile=False)
+    model = keras.saving.load_model(whole.model, compile=False)
     assert model.output_shape == (None, 10)
     assert [layer.name for layer in model.operations] == [layer.name for layer in tiny().operations]
 
     pixels = rng.uniform(0, 255, (3, 16, 16, 3)).astype("float32")
-    serve = tf.saved_model.load(folder.package / "serving").signatures["pixels"]
+    serve = tf.saved_model.load(whole.package / "serving").signatures["pixels"]
     served = serve(pixels=tf.constant(pixels))["probabilities"].numpy()
     np.testing.assert_allclose(served, softmax(model(pixels), -1), **REORDERED)
 
 
-def test_a_stopped_run_goes_on_bit_for_bit(home, monkeypatch):
-    whole = train("tiny_digits", RECIPE)
+def test_a_stopped_run_goes_on_bit_for_bit(whole, monkeypatch):
     saves = []
 
     def save_and_die(*arguments):
@@ -120,8 +130,28 @@ def test_a_stopped_run_goes_on_bit_for_bit(home, monkeypatch):
             train("tiny_digits", RECIPE)
     keras.utils.clear_session()
     resumed = train("tiny_digits", RECIPE)
-    assert resumed.path != whole.path
     assert resumed.path.name == "2"
     assert curves(resumed) == curves(whole)
     for a, b in zip(arrays(resumed), arrays(whole), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.slow
+def test_googlenets_recipe_runs_quick_on_a_folder(tmp_path):
+    """On the path of the whole recipe, but for the pictures: as many and as large as a test can wait for."""
+    pictures = class_folders(tmp_path / "pictures", {f"class{i:02}": 5 for i in range(11)})
+    recipe = quick(load("googlenet_imagenet"))
+    changes = {"data.source": f"folder:{pictures}", "data.size": "(64, 64)", "data.batch": "11", "epochs": "1"}
+    for path, text in changes.items():
+        recipe = override(recipe, path, text)
+    folder = train("googlenet_imagenet", recipe)
+    assert set(curves(folder)) == {f"{a}{b}" for a in ("", "val_") for b in ("loss", "accuracy", "top5_accuracy")}
+    assert keras.saving.load_model(folder.model, compile=False).output_shape == (None, 11)
+
+
+def test_googlenets_rate_falls_by_four_percent_every_eight_epochs():
+    recipe = load("googlenet_imagenet")
+    rate = learning_rate(recipe.schedule, recipe.optimizer, recipe.epochs, 10)
+    epochs = np.array([0, 7.9, 8.1, 100, 249])
+    found = [float(rate(int(epoch * 10))) for epoch in epochs]
+    np.testing.assert_allclose(found, 0.01 * 0.96 ** np.floor(epochs / 8), **SAME_MATH)
