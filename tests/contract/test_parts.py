@@ -14,7 +14,7 @@ import cvapps.losses
 import cvapps.ops
 from cvapps.layers.activation import Maxout
 from cvapps.layers.convolution import TableConv2D
-from cvapps.layers.normalization import BatchNormalization
+from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
 from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
 from cvapps.losses import detection, embedding
 from cvapps.ops import boxes, pooling
@@ -34,6 +34,7 @@ VECTORS /= np.linalg.norm(VECTORS, axis=-1, keepdims=True)
 # (constructor, inputs)
 LAYERS = {
     "BatchNormalization": (lambda: BatchNormalization(momentum=0.8), [IMAGE]),
+    "LocalResponseNormalization": (lambda: LocalResponseNormalization(3, 0.5, 0.6, 1.5, of="mean"), [IMAGE]),
     "TableConv2D": (lambda: TableConv2D(((0, 1), (2, 3), (0, 1, 2, 3)), 3), [IMAGE]),
     "Maxout": (lambda: Maxout(2), [IMAGE]),
     "MaxPoolingWithSwitches": (lambda: MaxPoolingWithSwitches(3, 2), [IMAGE]),

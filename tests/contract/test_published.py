@@ -7,7 +7,19 @@ import pytest
 
 import cvapps
 from cvapps.analysis import profile
-from tests.published import FIGURES, LENET5_CONNECTIONS, LENET5_LAYERS, RESNET_STAGES, RESNET_STEM, Figure
+from tests.published import (
+    ALEXNET_ROWS,
+    ALEXNET_WEIGHTS,
+    FIGURES,
+    LENET5_CONNECTIONS,
+    LENET5_LAYERS,
+    RESNET_STAGES,
+    RESNET_STEM,
+    VGG16_TAIL,
+    VGG_SIDES,
+    ZFNET_SIDES,
+    Figure,
+)
 
 
 @cache
@@ -28,7 +40,7 @@ def measures(name, settings):
 
 def case(figure: Figure):
     """The figure under a readable name; slow where so many weights are made that it takes seconds."""
-    marks = pytest.mark.slow if figure.model.startswith(("resnet101", "resnet152", "wide")) else ()
+    marks = pytest.mark.slow if figure.model.startswith(("resnet101", "resnet152", "wide", "vgg", "zfnet")) else ()
     return pytest.param(figure, marks=marks, id=f"{figure.model}-{figure.quantity}-{figure.value:g}")
 
 
@@ -40,7 +52,7 @@ def test_figure(figure):
 
 def test_no_row_is_without_a_figure():
     assert {figure.model for figure in FIGURES} == set(cvapps.list_models())
-    assert len(FIGURES) == 48
+    assert len(FIGURES) == 48 + 30
 
 
 def test_lenet5_layer_by_layer():
@@ -76,3 +88,35 @@ def test_output_sizes_of_the_stages(name, deepest):
     features = cvapps.create_model(name, num_classes=None).output
     assert {key: feature.shape[1] for key, feature in features.items()} == RESNET_STAGES
     assert [feature.shape[-1] for feature in features.values()] == [deepest // 8, deepest // 4, deepest // 2, deepest]
+
+
+def test_alexnet_weights_layer_by_layer():
+    model = cvapps.create_model("alexnet_two_tower")
+    layers = {name: model.get_layer(name) for name in ALEXNET_WEIGHTS}
+    measured = {name: (math.prod(x.output.shape[1:]), math.prod(x.kernel.shape)) for name, x in layers.items()}
+    assert measured == ALEXNET_WEIGHTS
+    assert sum(weights for _, weights in ALEXNET_WEIGHTS.values()) == 60_954_656
+    assert sum(units for units, _ in ALEXNET_WEIGHTS.values()) == 659_272
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [("alexnet", ALEXNET_ROWS), pytest.param("vgg16", VGG16_TAIL, marks=pytest.mark.slow)],
+)
+def test_the_lectures_table_row_by_row(name, published):
+    model = cvapps.create_model(name)
+    rows = {row.name: row for row in profile(model).rows}
+    for layer, figures in published.items():
+        row, biases = rows[layer], getattr(model.get_layer(layer), "bias", None)
+        weights = row.parameters - (0 if biases is None else math.prod(biases.shape))
+        assert (layer, round(row.memory_kb), round(weights / 1e3), round(row.multiply_adds / 1e6)) == (layer, *figures)
+
+
+def test_output_sizes_of_zfnet():
+    model = cvapps.create_model("zfnet", num_classes=None)
+    assert {name: model.get_layer(name).output.shape[1] for name in ZFNET_SIDES} == ZFNET_SIDES
+
+
+def test_output_sizes_of_vgg():
+    features = cvapps.create_model("vgg16", num_classes=None).output
+    assert {key: feature.shape[1] for key, feature in features.items()} == VGG_SIDES

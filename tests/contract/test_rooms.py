@@ -48,10 +48,12 @@ def test_how_much_was_seen():
     """The tests below walk these; an empty walk would pass for ever."""
     assert len(LIBRARY) >= 20
     assert [identity(path) for path in FAMILIES] == [
+        "cvapps/classification/alexnet.py",
         "cvapps/classification/digits.py",
         "cvapps/classification/mlp.py",
         "cvapps/classification/resnet.py",
         "cvapps/classification/resnet_plain.py",
+        "cvapps/classification/vgg.py",
     ]
 
 
