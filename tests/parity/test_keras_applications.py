@@ -17,9 +17,11 @@ from tests import tolerances
 pytestmark = pytest.mark.parity
 
 RESNET_PLACES = [(f"stage{s}_block{d}_out", f"conv{s}_block{d}_out") for s, d in enumerate((3, 4, 6, 3), start=2)]
+VGG_PLACES = [("stage1_2_relu", "block1_conv2"), *((f"stage{s}_pool", f"block{s}_pool") for s in range(1, 6))]
 # {row: (side of the picture, [(our layer, theirs), ...] at which the outputs are compared, besides the logits)}
 CASES = {
     "resnet50": (64, RESNET_PLACES),
+    "vgg16": (32, VGG_PLACES),
 }
 SLOW = ()
 
@@ -61,4 +63,4 @@ def test_every_table_is_compared():
     rows = [name for name in cvapps.list_models() if in_keras(name)]
     compared = {cvapps.model_info(name).builder for name in CASES}
     assert {cvapps.model_info(name).builder for name in rows} == compared
-    assert len(rows) == 3
+    assert len(rows) == 3 + 2
