@@ -6,7 +6,7 @@ from typing import Literal
 import keras
 from keras import layers, ops
 
-from cvapps.layers.normalization import BatchNormalization
+from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
 
 Pixels = Literal["imagenet", "centred", "caffe"]
 PIXELS = {  # what published weights were trained on: (mean, deviation) of RGB in [0, 255]
@@ -83,6 +83,11 @@ def activate(x, activation, name):
     return layers.Activation(activation, name=f"{name}_{activation}")(x) if activation else x
 
 
+def local_response(x, name):
+    """Krizhevsky's normalization across neighbouring channels with his constants (2012, section 3.3): shape kept."""
+    return LocalResponseNormalization(5, alpha=1e-4, beta=0.75, k=2.0, name=name)(x)
+
+
 def conv(x, filters, kernel, stride=1, *, groups=1, bias=True, padding="even", name):
     """Convolution alone: (N, H, W, C) -> (N, H/s, W/s, filters).
 
@@ -136,4 +141,24 @@ def endpoint(image, features, num_classes, name, dropout=None):
     *_, last = features.values()
     x = layers.GlobalAveragePooling2D(name="pool")(last)
     x = x if dropout is None else layers.Dropout(dropout, name="dropout")(x)
+    return keras.Model(image, layers.Dense(num_classes, dtype="float32", name="logits")(x), name=name)
+
+
+def dense_endpoint(image, features, num_classes, name, widths=(4096, 4096), dropout=0.5):
+    """As `endpoint`, with hidden layers that have a weight for each place of the last feature: fc6, fc7, ..., logits.
+
+    Behind each stand a ReLU and dropout. Raises ValueError for logits from a picture of open size.
+    """
+    if num_classes is None:
+        return keras.Model(image, features, name=name)
+    *_, x = features.values()
+    if None in x.shape[1:]:
+        raise ValueError(
+            f"{name} has a weight for each place of its last map: it needs a picture of known size, not "
+            f"{image.shape[1:]}, or num_classes=None for features of any size"
+        )
+    x = layers.Flatten(name="flatten")(x)
+    for i, width in enumerate(widths, start=6):
+        x = layers.Dense(width, kernel_initializer="he_normal", name=f"fc{i}")(x)
+        x = layers.Dropout(dropout, name=f"fc{i}_dropout")(activate(x, "relu", f"fc{i}"))
     return keras.Model(image, layers.Dense(num_classes, dtype="float32", name="logits")(x), name=name)

@@ -23,6 +23,8 @@ LECTURE = "Johnson, EECS 498-007 Fall 2019, lecture 8"
 BVLC = "BVLC's bvlc_googlenet (Caffe), an independent implementation of Table 1"
 TIMM = "timm's table of its models (param_count, gmacs), an independent implementation"
 KERAS_COUNTS = "keras.applications' trainable weights, and the gammas that it leaves out"
+SIMONYAN = "Simonyan & Zisserman 2014, arXiv:1409.1556"
+OSMR = "osmr/imgclsmob's assertion, an independent implementation"
 LECUN = "LeCun et al. 1998, Proc. IEEE 86(11), section II.B"
 
 
@@ -38,6 +40,7 @@ class Figure:
     settings: dict[str, Any] = field(default_factory=dict)  # with which the row is built
 
 
+VGG_A_TO_E = ("vgg11", "vgg11_lrn", "vgg13", "vgg16_1x1", "vgg16", "vgg19")
 PAPERS_FORM = dict(stride_on="reduce")
 TORCHVISION_GOOGLENET = dict(norm="batch", kernel=3, last_pool=2)
 
@@ -174,6 +177,47 @@ FIGURES = [
         Figure(f"resnet{depth}_cifar", "parameters", parameters, AKAMASTER)
         for depth, parameters in ((20, 269_722), (32, 464_154), (44, 658_586), (56, 853_018), (110, 1_727_962))
     ),
+    # AlexNet, ZFNet, VGG
+    Figure(
+        "alexnet_two_tower", "parameters", 60_954_656 + 10_568,
+        "the lectures' table of Krizhevsky 2012, without biases; with them the size of Caffe's bvlc_alexnet",
+    ),
+    Figure("alexnet_two_tower", "layers", 8, "Krizhevsky et al. 2012, section 3.5"),
+    Figure("alexnet", "parameters", 61_100_840, TORCHVISION),
+    Figure(
+        "alexnet", "convolution_multiply_adds", 0.714e9, TORCHVISION, within=0.0005e9,
+        settings=dict(input_shape=(224, 224, 3)),
+    ),
+    Figure("zfnet", "parameters", 107_627_624, f"{OSMR} (its zfnetb)"),
+    *(
+        Figure(name, "parameters", millions * 1e6, f"{SIMONYAN}, Table 2", within=0.5e6)
+        for name, millions in zip(VGG_A_TO_E, (133, 133, 133, 134, 138, 144), strict=True)
+    ),
+    *(
+        Figure(name, "layers", layers, f"{SIMONYAN}, Table 1")
+        for name, layers in zip(VGG_A_TO_E, (11, 11, 13, 16, 16, 19), strict=True)
+    ),
+    *(
+        Figure(name, "parameters", parameters, TORCHVISION)
+        for name, parameters in (
+            ("vgg11", 132_863_336), ("vgg13", 133_047_848), ("vgg16", 138_357_544), ("vgg19", 143_667_240),
+        )
+    ),
+    *(
+        Figure(f"{name}_bn", "parameters", parameters - biases, f"{TORCHVISION}; without its convolutions' biases")
+        for name, parameters, biases in (
+            ("vgg11", 132_868_840, 2_752), ("vgg13", 133_053_736, 2_944), ("vgg16", 138_365_992, 4_224),
+            ("vgg19", 143_678_248, 5_504),
+        )
+    ),
+    *(
+        Figure(name, "convolution_multiply_adds", giga * 1e9, TORCHVISION, within=0.0005e9)
+        for name, giga in (("vgg11", 7.609), ("vgg13", 11.308), ("vgg16", 15.470), ("vgg19", 19.632))
+    ),
+    Figure(
+        "vgg16_1x1", "parameters", 133_047_848 + 256 * 257 + 2 * 512 * 513,
+        f"{TORCHVISION} of B, and the 1x1 convolutions of {SIMONYAN}, Table 1",
+    ),
     # digits and perceptrons
     Figure("lenet5", "parameters", 60_000 + 850, f"{LECUN}; 850 are the linear logits"),
     Figure("simple_convnet", "parameters", 34_826, "Chollet 2015, keras.io/examples/vision/mnist_convnet, summary"),
@@ -249,3 +293,36 @@ INCEPTION_STAGES = {  # (size, channels) behind the blocks of stride 8, 16, 32
     "inception_v3": [(35, 288), (17, 768), (8, 2048)],  # Szegedy et al. 2015, arXiv:1512.00567, Table 1
     "inception_v4": [(35, 384), (17, 1024), (8, 1536)],  # Szegedy et al. 2016, arXiv:1602.07261, Figure 9
 }
+ALEXNET_WEIGHTS = {  # the lectures' table of Krizhevsky 2012: {layer: (units, weights)}, biases not counted
+    "conv1": (290_400, 34_848),
+    "conv2": (186_624, 307_200),
+    "conv3": (64_896, 884_736),
+    "conv4": (64_896, 663_552),  # the table's 64,869 units are a slip: its own sum 650,080 needs 64,896
+    "conv5": (43_264, 442_368),
+    "fc6": (4_096, 37_748_736),
+    "fc7": (4_096, 16_777_216),
+    "logits": (1_000, 4_096_000),
+}
+# LECTURE: {layer: (memory in KB, weights without biases in thousands, multiply-adds in millions)}
+ALEXNET_ROWS = {
+    "conv1": (784, 23, 73),
+    "pool1": (182, 0, 0),
+    "conv2": (547, 307, 224),
+    "pool2": (127, 0, 0),
+    "conv3": (254, 664, 112),
+    "conv4": (169, 885, 150),  # the lecture's 145 is a slip: 13 * 13 * 256 * 384 * 9 are 149.5 million
+    "conv5": (169, 590, 100),
+    "pool5": (36, 0, 0),
+    "flatten": (36, 0, 0),
+    "fc6": (16, 37_749, 38),
+    "fc7": (16, 16_777, 17),
+    "logits": (4, 4_096, 4),
+}
+VGG16_TAIL = {  # LECTURE, beside GoogLeNet's
+    "flatten": (98, 0, 0),
+    "fc6": (16, 102_760, 103),
+    "fc7": (16, 16_777, 17),
+    "logits": (4, 4_096, 4),
+}
+ZFNET_SIDES = {"conv1": 110, "pool1": 55, "conv2": 26, "pool2": 13, "conv3": 13, "conv4": 13, "conv5": 13, "pool5": 6}
+VGG_SIDES = {"C1": 112, "C2": 56, "C3": 28, "C4": 14, "C5": 7}  # SIMONYAN, section 2.1: halved by each of five poolings

@@ -4,13 +4,14 @@ from cvapps.layers.activation import Maxout, scaled_tanh
 from cvapps.layers.convolution import TableConv2D
 from cvapps.layers.deformable import DeformableConv2D
 from cvapps.layers.fourier import FFTConv2D
-from cvapps.layers.normalization import BatchNormalization
+from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
 from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
 
 __all__ = [
     "BatchNormalization",
     "DeformableConv2D",
     "FFTConv2D",
+    "LocalResponseNormalization",
     "MaxPoolingWithSwitches",
     "MaxUnpooling",
     "Maxout",

@@ -1,6 +1,9 @@
 """Normalization layers."""
 
+from typing import Literal
+
 import keras
+from keras import ops
 
 from cvapps import backend
 
@@ -37,3 +40,50 @@ class BatchNormalization(keras.layers.BatchNormalization):
         for moving, now in zip((self.moving_mean, self.moving_variance), batch, strict=True):
             moving.assign(moving * self.momentum + now * (1 - self.momentum))
         return outputs
+
+
+@keras.saving.register_keras_serializable("cvapps")
+class LocalResponseNormalization(keras.layers.Layer):
+    """Each value by the energy of the channels around it, x / (k + alpha S)^beta: (..., C) -> (..., C).
+
+    Krizhevsky et al. 2012, section 3.3: S is the sum of the squares of `size` neighbouring channels, fewer at the ends.
+    `of="mean"` is the form of Caffe and PyTorch: alpha multiplies the sum divided by `size`, at the ends too. Computed
+    in float32 at least, where a square of float16 would overflow from 256 on; the output has the layer's type.
+    Raises ValueError for an even size, which has no middle, and for k not above 0, where zeros would be divided by.
+    """
+
+    def __init__(
+        self,
+        size: int = 5,
+        alpha: float = 1e-4,
+        beta: float = 0.75,
+        k: float = 2.0,
+        of: Literal["sum", "mean"] = "sum",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if size < 1 or size % 2 == 0:
+            raise ValueError(f"size must be an odd number of channels, not {size}")
+        if k <= 0:
+            raise ValueError(f"k must be above 0, not {k}")
+        if of not in ("sum", "mean"):
+            raise ValueError(f'of must be "sum" or "mean", not {of!r}')
+        self.size, self.alpha, self.beta, self.k, self.of = size, alpha, beta, k, of
+
+    def call(self, inputs):
+        """(..., C) -> (..., C) in the layer's compute type."""
+        x = ops.cast(inputs, keras.backend.result_type(self.compute_dtype, "float32"))
+        around, channels = self.size // 2, x.shape[-1]
+        squares = ops.pad(ops.square(x), [(0, 0)] * (len(x.shape) - 1) + [(around, around)])
+        energy = sum(squares[..., i : i + channels] for i in range(self.size))
+        alpha = self.alpha / self.size if self.of == "mean" else self.alpha
+        return ops.cast(x * ops.power(self.k + alpha * energy, -self.beta), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        """The input's."""
+        return input_shape
+
+    def get_config(self):
+        """The constructor's arguments."""
+        own = dict(size=self.size, alpha=self.alpha, beta=self.beta, k=self.k, of=self.of)
+        return {**super().get_config(), **own}

@@ -1,9 +1,10 @@
 """A source's weights become ours: its names by the family's table, its layouts by the rules here.
 
 The rules. PyTorch keeps a convolution's kernel as (out, in, height, width), a dense one as (out, in); Keras the other
-way round. A dense layer behind a map flattened channels first has its rows in another order. A 1x1 convolution of a
-single place is a dense layer. A bias before batch normalization is taken off the moving mean, another epsilon is added
-to the moving variance, and a normalization without gamma has ones: at inference the same function.
+way round. A dense layer behind a map flattened channels first has its rows in another order; a convolution over a whole
+map is such a layer, a 1x1 convolution of a single place a dense one. A bias before batch normalization is taken off the
+moving mean, another epsilon is added to the moving variance, and a normalization without gamma has ones: at inference
+the same function.
 """
 
 import re
@@ -56,7 +57,7 @@ def from_state(name: str, tensors: Mapping[str, np.ndarray], **overrides: Any) -
     for key, tensor in tensors.items():
         layer, _, role = key.removeprefix("module.").rpartition(".")
         if role != "num_batches_tracked":
-            groups.setdefault(layer, {})[role] = np.asarray(tensor)
+            groups.setdefault(published.also.get(layer, layer), {})[role] = np.asarray(tensor)
     pairs = []
     for ours, theirs, *flattened in _pairs(name, published, overrides):
         pairs.append((ours, theirs))
@@ -103,6 +104,8 @@ def _from_pytorch(layer: layers.Layer, tensors: Tensors, flattened: Flattened | 
     weight = tensors["weight"]
     if flattened:
         f = flattened
+        if weight[0].size != f.channels * f.height * f.width:
+            raise ValueError(f"{layer.name} expects rows of a map {f}, not of {weight.shape[1:]}")
         weight = weight.reshape(-1, f.channels, f.height, f.width).transpose(0, 2, 3, 1).reshape(len(weight), -1)
     if weight.ndim == 4:
         depthwise = isinstance(layer, layers.DepthwiseConv2D)  # (in, 1, height, width)

@@ -16,7 +16,7 @@ from cvapps.layers.activation import Maxout
 from cvapps.layers.convolution import TableConv2D
 from cvapps.layers.deformable import DeformableConv2D
 from cvapps.layers.fourier import FFTConv2D
-from cvapps.layers.normalization import BatchNormalization
+from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
 from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
 from cvapps.losses import detection, embedding
 from cvapps.ops import boxes, interpolation, pooling, upsampling
@@ -37,6 +37,7 @@ VECTORS /= np.linalg.norm(VECTORS, axis=-1, keepdims=True)
 # (constructor, inputs)
 LAYERS = {
     "BatchNormalization": (lambda: BatchNormalization(momentum=0.8), [IMAGE]),
+    "LocalResponseNormalization": (lambda: LocalResponseNormalization(3, 0.5, 0.6, 1.5, of="mean"), [IMAGE]),
     "TableConv2D": (lambda: TableConv2D(((0, 1), (2, 3), (0, 1, 2, 3)), 3), [IMAGE]),
     "DeformableConv2D": (lambda: DeformableConv2D(3, 3, padding="same", offset_groups=2, modulated=True), [IMAGE]),
     "FFTConv2D": (lambda: FFTConv2D(3, 3, padding="same", activation="relu"), [IMAGE]),

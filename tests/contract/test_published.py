@@ -8,6 +8,8 @@ import pytest
 import cvapps
 from cvapps.analysis import profile
 from tests.published import (
+    ALEXNET_ROWS,
+    ALEXNET_WEIGHTS,
     FIGURES,
     GOOGLENET_TABLE_1,
     GOOGLENET_TAIL,
@@ -16,16 +18,16 @@ from tests.published import (
     LENET5_LAYERS,
     RESNET_STAGES,
     RESNET_STEM,
+    VGG16_TAIL,
+    VGG_SIDES,
+    ZFNET_SIDES,
     Figure,
-)  # fmt: skip
+)
 
 HEAVY = (  # beginnings of the names of rows that take seconds to build
     "densenet1", "densenet2", "inception_resnet", "inception_v4", "resnet101", "resnet152", "resnet164_v2", "resnet200",
-    "resnext101", "resnext50_2x40d", "resnext50_4x24d", "resnext50_8x14d", "se_", "senet", "wide",
+    "resnext101", "resnext50_2x40d", "resnext50_4x24d", "resnext50_8x14d", "se_", "senet", "vgg", "wide", "zfnet",
 )  # fmt: skip
-
-LARGE_KINDS = ("resnet101", "resnet152", "resnet200", "resnext101", "se_", "senet", "wide", "densenet1", "densenet2")
-LARGE = ("resnet164_v2_cifar", "resnext50_2x40d", "resnext50_4x24d", "resnext50_8x14d")
 
 
 @cache
@@ -49,9 +51,6 @@ def case(figure: Figure):
     heavy = figure.model.startswith(HEAVY) or {"depths", "growth"} & figure.settings.keys()
     marks = pytest.mark.slow if heavy else ()
     return pytest.param(figure, marks=marks, id=f"{figure.model}-{figure.quantity}-{figure.value:.10g}")
-    large = figure.model in LARGE or "depths" in figure.settings or "growth" in figure.settings
-    marks = pytest.mark.slow if large or figure.model.startswith(LARGE_KINDS) else ()
-    return pytest.param(figure, marks=marks, id=f"{figure.model}-{figure.quantity}-{figure.value:g}")
 
 
 @pytest.mark.parametrize("figure", [case(figure) for figure in FIGURES])
@@ -62,8 +61,7 @@ def test_figure(figure):
 
 def test_no_row_is_without_a_figure():
     assert {figure.model for figure in FIGURES} == set(cvapps.list_models())
-    assert len(FIGURES) == 48 + 63 + 12
-    assert len(FIGURES) == 48 + 63
+    assert len(FIGURES) == 48 + 63 + 12 + 30
 
 
 def test_lenet5_layer_by_layer():
@@ -124,3 +122,35 @@ def test_inception_stages(name):
     features = cvapps.create_model(name, num_classes=None).output
     measured = [features[key].shape[1:] for key in ("C3", "C4", "C5")]
     assert measured == [(size, size, channels) for size, channels in INCEPTION_STAGES[name]]
+
+
+def test_alexnet_weights_layer_by_layer():
+    model = cvapps.create_model("alexnet_two_tower")
+    layers = {name: model.get_layer(name) for name in ALEXNET_WEIGHTS}
+    measured = {name: (math.prod(x.output.shape[1:]), math.prod(x.kernel.shape)) for name, x in layers.items()}
+    assert measured == ALEXNET_WEIGHTS
+    assert sum(weights for _, weights in ALEXNET_WEIGHTS.values()) == 60_954_656
+    assert sum(units for units, _ in ALEXNET_WEIGHTS.values()) == 659_272
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [("alexnet", ALEXNET_ROWS), pytest.param("vgg16", VGG16_TAIL, marks=pytest.mark.slow)],
+)
+def test_the_lectures_table_row_by_row(name, published):
+    model = cvapps.create_model(name)
+    rows = {row.name: row for row in profile(model).rows}
+    for layer, figures in published.items():
+        row, biases = rows[layer], getattr(model.get_layer(layer), "bias", None)
+        weights = row.parameters - (0 if biases is None else math.prod(biases.shape))
+        assert (layer, round(row.memory_kb), round(weights / 1e3), round(row.multiply_adds / 1e6)) == (layer, *figures)
+
+
+def test_output_sizes_of_zfnet():
+    model = cvapps.create_model("zfnet", num_classes=None)
+    assert {name: model.get_layer(name).output.shape[1] for name in ZFNET_SIDES} == ZFNET_SIDES
+
+
+def test_output_sizes_of_vgg():
+    features = cvapps.create_model("vgg16", num_classes=None).output
+    assert {key: feature.shape[1] for key, feature in features.items()} == VGG_SIDES

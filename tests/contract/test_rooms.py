@@ -48,6 +48,7 @@ def test_how_much_was_seen():
     """The tests below walk these; an empty walk would pass for ever."""
     assert len(LIBRARY) >= 20
     assert [identity(path) for path in FAMILIES] == [
+        "cvapps/classification/alexnet.py",
         "cvapps/classification/densenet.py",
         "cvapps/classification/digits.py",
         "cvapps/classification/inception.py",
@@ -58,6 +59,7 @@ def test_how_much_was_seen():
         "cvapps/classification/resnet.py",
         "cvapps/classification/resnet_plain.py",
         "cvapps/classification/resnet_preact.py",
+        "cvapps/classification/vgg.py",
     ]
 
 

@@ -9,7 +9,7 @@ from keras import ops
 from numpy.testing import assert_allclose
 
 from cvapps import backend
-from cvapps.layers.normalization import BatchNormalization
+from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
 from tests import tolerances
 
 SHAPES = {
@@ -244,3 +244,55 @@ def test_under_replicas_like_keras(synchronized):
     x, _ = drawn((4, 3, 3, 3))
     whole = by_hand(x, *ours[2:4], 1e-3, np.zeros_like(x))[0]
     assert np.allclose(np.concatenate(ours[:2]), whole, **tolerances.REORDERED) is synchronized
+
+
+def response_by_hand(x, size, alpha, beta, k, of):
+    """Krizhevsky et al. 2012, section 3.3, value by value in float64."""
+    x = np.asarray(x, "float64")
+    y = np.empty_like(x)
+    for i in range(x.shape[-1]):
+        first, last = max(0, i - size // 2), min(x.shape[-1] - 1, i + size // 2)
+        energy = (x[..., first : last + 1] ** 2).sum(-1)
+        y[..., i] = x[..., i] / (k + alpha * energy / (size if of == "mean" else 1)) ** beta
+    return y
+
+
+@pytest.mark.parametrize("of", ["sum", "mean"])
+@pytest.mark.parametrize(("size", "channels"), [(5, 8), (1, 3), (3, 1), (9, 4)])
+def test_local_response_is_the_papers(size, channels, of, rng):
+    """Also of more channels than there are; constants that make the energy matter."""
+    x = rng.normal(0, 3, (2, 4, 5, channels)).astype("float32")
+    layer = LocalResponseNormalization(size, alpha=0.3, beta=0.75, k=2.0, of=of)
+    assert_allclose(
+        ops.convert_to_numpy(layer(x)), response_by_hand(x, size, 0.3, 0.75, 2.0, of), **tolerances.SAME_MATH
+    )
+
+
+def test_local_response_has_the_papers_constants(rng):
+    x = rng.normal(0, 100, (1, 2, 2, 12)).astype("float32")
+    expected = response_by_hand(x, 5, 1e-4, 0.75, 2.0, "sum")
+    assert_allclose(ops.convert_to_numpy(LocalResponseNormalization()(x)), expected, **tolerances.SAME_MATH)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
+def test_local_response_of_large_values_in_half_precision(dtype, rng):
+    """The squares of 300 and more are beyond float16."""
+    x = ops.cast(rng.uniform(300, 3000, (2, 3, 3, 8)), dtype.removeprefix("mixed_"))
+    y = LocalResponseNormalization(dtype=dtype)(x)
+    expected = response_by_hand(ops.convert_to_numpy(ops.cast(x, "float32")), 5, 1e-4, 0.75, 2.0, "sum")
+    assert keras.backend.standardize_dtype(y.dtype) == dtype.removeprefix("mixed_")
+    assert_allclose(ops.convert_to_numpy(ops.cast(y, "float32")), expected, **tolerances.HALF)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (dict(size=4), "size must be an odd number of channels, not 4"),
+        (dict(size=-1), "size must be an odd number of channels, not -1"),
+        (dict(k=0.0), r"k must be above 0, not 0\.0"),
+        (dict(of="max"), 'of must be "sum" or "mean", not \'max\''),
+    ],
+)
+def test_local_response_of_no_meaning(settings, message):
+    with pytest.raises(ValueError, match=message):
+        LocalResponseNormalization(**settings)

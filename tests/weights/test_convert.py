@@ -130,13 +130,41 @@ def test_a_map_flattened_channels_first(monkeypatch):
     assert_allclose(found[0], kernel @ pixels[0].transpose(2, 0, 1).reshape(-1), **tolerances.SAME_MATH)
 
 
+@pytest.mark.parametrize("shape", [(4, 30), (4, 3, 2, 5)], ids=["dense", "convolution"])
+def test_a_flattened_map_of_another_size_is_named(shape, monkeypatch):
+    def names(settings):
+        yield "logits", "fc", Flattened(4, 2, 5)
+
+    monkeypatch.setattr("cvapps.weights.convert.in_pytorch", lambda name: Published("", names))
+    with pytest.raises(ValueError, match=rf"logits expects rows of a map .*channels=4.* not of \({shape[1]}, ?"):
+        from_state("perceptron", {"fc.weight": np.ones(shape)}, num_classes=4, input_shape=(2, 5, 3))
+
+
+def test_another_source_s_names_of_some_layers(monkeypatch):
+    """Both names of the same layers give the same weights, from a dense layer or a convolution over the whole map."""
+    rng = np.random.default_rng(0)
+    kernel, bias = rng.normal(size=(4, 3, 2, 5)).astype("float32"), np.arange(4.0)
+
+    def names(settings):
+        yield "logits", "head.fc", Flattened(3, 2, 5)
+
+    monkeypatch.setattr("cvapps.weights.convert.in_pytorch", lambda name: Published("", names, also={"fc": "head.fc"}))
+    models = [
+        from_state("perceptron", {f"{name}.weight": weight, f"{name}.bias": bias}, num_classes=4, input_shape=(2, 5, 3))
+        for name, weight in (("head.fc", kernel), ("fc", kernel.reshape(4, 30)))
+    ]
+    for model in models:
+        assert_array_equal(model.get_layer("logits").kernel.numpy()[0], kernel[:, 0, 0, 0])
+        assert_array_equal(model.get_layer("logits").kernel.numpy()[4], kernel[:, 1, 0, 1])
+        assert_array_equal(model.get_layer("logits").bias.numpy(), bias)
+
+
 def test_every_published_row_is_one_of_ours():
     known = set(cvapps.list_models())
     published = {name for name in known if in_keras(name) or in_pytorch(name)}
     from cvapps.weights.published import _tables
 
     assert set(_tables("KERAS")) | set(_tables("STATE")) == published
-    assert len(published) == 13 + 13 + 4
-    assert len(published) == 13 + 24
+    assert len(published) == 13 + 24 + 4 + 9
     for name in published:
         assert set(cvapps.weights.sources(name)) <= {t.source for t in (in_keras(name), in_pytorch(name)) if t}

@@ -41,7 +41,30 @@ def timm_model(name, **settings):
     return lambda: timm.create_model(name, num_classes=CLASSES, **settings)
 
 
+def pools(*places):
+    """Modules of a sequence called features; no ReLU behind changes a pooling's output in place."""
+    return [f"features.{place}" for place in places]
+
+
+def narrow(name, hidden):
+    """A constructor of torchvision, with fewer units in the two hidden layers of the classifier."""
+
+    def build():
+        network = vision(name)()
+        widths = iter([*hidden, CLASSES])
+        linear = [i for i, layer in enumerate(network.classifier) if isinstance(layer, torch.nn.Linear)]
+        inputs = network.classifier[linear[0]].in_features
+        for i in linear:
+            network.classifier[i] = torch.nn.Linear(inputs, inputs := next(widths))
+        return network
+
+    return build
+
+
 NETWORKS = {
+    "alexnet": (narrow("alexnet", (64, 32)), 224, IMAGENET, pools(2, 5, 12)),
+    "vgg11_bn": (timm_model("vgg11_bn", mlp_ratio=1 / 64), 224, IMAGENET, pools(3, 7, 14, 21, 28)),
+    "vgg13": (narrow("vgg13", (64, 32)), 224, IMAGENET, pools(4, 9, 14, 19, 24)),
     "resnet18": (vision("resnet18"), 64, IMAGENET, LAYERS),
     "resnet50": (vision("resnet50"), 64, IMAGENET, LAYERS),
     "resnext50_32x4d": (vision("resnext50_32x4d"), 64, IMAGENET, LAYERS),
