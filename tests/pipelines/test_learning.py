@@ -1,0 +1,64 @@
+"""What the recipes learn: each runs in its quick form, and those for small sets reach what their docstrings state."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines import recipe as recipes
+from pipelines.train import train
+from tests.pipelines import shared_sets
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("home")]
+
+SHORT = dict(epochs="40", schedule__drop_epochs="(20, 30)")
+LEARNED = {  # {recipe: (set, changes, least accuracy of the held-out pictures)}
+    "lenet5_mnist": ("mnist", {}, 0.98),
+    "resnet18_fashion": ("fashion_mnist", {}, 0.88),
+    "resnet20_cifar10": ("cifar10", SHORT, 0.72),
+}
+SETS = {
+    "mnist": lambda folder: shared_sets.idx_set(folder / "mnist"),
+    "fashion_mnist": lambda folder: shared_sets.idx_set(folder / "fashion_mnist"),
+    "cifar10": lambda folder: shared_sets.cifar10(folder / "cifar10"),
+}
+
+
+def changed(name, **changes):
+    """The recipe with some fields replaced, given as they are typed after --set."""
+    recipe = recipes.load(name)
+    for path, text in changes.items():
+        recipe = recipes.override(recipe, path.replace("__", "."), text)
+    return recipe
+
+
+@pytest.fixture
+def photographs(tmp_path, rng):
+    """Two classes of eight JPEG files, one reddish and one bluish."""
+    for kind, (name, colour) in enumerate({"red": (255, 80, 60), "blue": (40, 90, 255)}.items()):
+        (tmp_path / "photographs" / name).mkdir(parents=True)
+        for i in range(8):
+            pixels = np.clip(rng.normal(colour, 40, (250 + 10 * kind, 260, 3)), 0, 255).astype("uint8")
+            Image.fromarray(pixels).save(tmp_path / "photographs" / name / f"{i}.jpg")
+    return tmp_path / "photographs"
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("name", recipes.names())
+def test_the_quick_form_runs(name, photographs):
+    recipe = changed(name, data__source=f"folder:{photographs}", data__max_bad="0.0")
+    quick = recipes.quick(recipe)
+    shorter = dataclasses.replace(quick, data=dataclasses.replace(quick.data, batch=4), epoch_steps=2)
+    result = train(name, shorter).result
+    assert 0 <= result["val_accuracy"] <= 1
+    assert np.isfinite(result["loss"])
+
+
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("name", LEARNED)
+def test_it_learns_what_its_docstring_states(name, shared_data, tmp_path):
+    source, changes, least = LEARNED[name]
+    np.savez(tmp_path / "set.npz", **SETS[source](shared_data))
+    result = train(name, changed(name, data__source=f"arrays:{tmp_path / 'set.npz'}", **changes)).result
+    assert result["val_accuracy"] >= least
