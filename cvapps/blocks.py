@@ -104,6 +104,33 @@ def conv_norm(
     return activate(normalize(x, norm, name, epsilon), activation, name)
 
 
+def he_depthwise(kernel):
+    """First weights of a depthwise convolution: a place sums kernel x kernel values of one channel.
+
+    Keras' "he_normal" counts every channel, which makes the outputs of 512 so small that epsilon matters.
+    """
+    return keras.initializers.RandomNormal(stddev=math.sqrt(2) / kernel)
+
+
+def depthwise_norm(
+    x, kernel, stride=1, *, activation=None, norm: Norm = "batch", epsilon=1e-5, padding="even", name
+):  # fmt: skip
+    """A convolution for each channel by itself, normalization, optional activation: (N, H, W, C) -> (N, H/s, W/s, C).
+
+    The settings are those of `conv_norm`.
+    """
+    if padding == "even":
+        padding = "same"
+        if stride > 1:
+            x = layers.ZeroPadding2D((kernel - 1) // 2, name=f"{name}_pad")(x)
+            padding = "valid"
+    x = layers.DepthwiseConv2D(
+        kernel, stride, padding, use_bias=norm == "none", depthwise_initializer=he_depthwise(kernel),
+        name=f"{name}_conv",
+    )(x)  # fmt: skip
+    return activate(normalize(x, norm, name, epsilon), activation, name)
+
+
 def max_pool(x, size, stride, name):
     """Evenly padded maximum; zeros may pad it because x is never negative here (it follows a ReLU)."""
     x = layers.ZeroPadding2D((size - 1) // 2, name=f"{name}_pad")(x)

@@ -13,7 +13,10 @@ import cvapps
 from tests import tolerances
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
-DEFAULT_ROWS = ("lenet5", "mlp", "resnet18", "resnet20_cifar", "simple_convnet")
+DEFAULT_ROWS = (
+    "hrnet_w18_small_v2", "lenet5", "mlp", "mobilenet_v1_x0_25", "mobilenet_v2_x0_35", "nasnet_mobile", "resnet18",
+    "resnet20_cifar", "shufflenet_v1_g3_x0_25", "shufflenet_v2_x0_5", "simple_convnet",
+)  # fmt: skip
 ONE_SIZE = {
     "lenet5": "F6 reads one place of C5",
     "mlp": "a weight for each pixel",
@@ -21,6 +24,10 @@ ONE_SIZE = {
     "simple_convnet": "the logits have a weight for each place",
 }
 NO_FEATURES = dict.fromkeys(ONE_SIZE, "not a backbone")
+SMALL = {  # settings of the row: one cell or module of each kind shows what the others would, in a fraction of the time
+    "hrnet_w18_small_v2": dict(modules=(1, 1, 1), depth=1),
+    "nasnet_mobile": dict(depth=1, penultimate=192, stem=16),
+}
 LAYER_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
@@ -43,7 +50,8 @@ def small_shape(name):
 
 def build(name, **settings):
     """The row at its small size and with few classes."""
-    return cvapps.create_model(name, **{"input_shape": small_shape(name), "num_classes": 7, **settings})
+    small = {"input_shape": small_shape(name), "num_classes": 7, **SMALL.get(name, {})}
+    return cvapps.create_model(name, **{**small, **settings})
 
 
 @cache
@@ -73,9 +81,9 @@ def train_one_step(model, name, optimizer, **compile_settings):
 def test_the_default_rows_are_one_of_each_family():
     """A new family without a default row would be tested by nobody's `make test`."""
     info = [cvapps.model_info(name) for name in cvapps.list_models()]
-    assert len(info) == len(rows()) == 24
+    assert len(info) == len(rows()) == 24 + 35
     assert {cvapps.model_info(name).builder for name in DEFAULT_ROWS} == {row.builder for row in info}
-    assert set(ONE_SIZE) <= {row.name for row in info}
+    assert {*ONE_SIZE, *SMALL} <= {row.name for row in info}
 
 
 @every_row

@@ -14,10 +14,11 @@ import cvapps.losses
 import cvapps.ops
 from cvapps.layers.activation import Maxout
 from cvapps.layers.convolution import TableConv2D
+from cvapps.layers.cropping import CropLike
 from cvapps.layers.normalization import BatchNormalization
 from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
 from cvapps.losses import detection, embedding
-from cvapps.ops import boxes, pooling
+from cvapps.ops import boxes, channels, pooling
 from tests.backends import compiled, gradient
 from tests.tolerances import EXACT, HALF, REORDERED
 
@@ -35,6 +36,7 @@ VECTORS /= np.linalg.norm(VECTORS, axis=-1, keepdims=True)
 LAYERS = {
     "BatchNormalization": (lambda: BatchNormalization(momentum=0.8), [IMAGE]),
     "TableConv2D": (lambda: TableConv2D(((0, 1), (2, 3), (0, 1, 2, 3)), 3), [IMAGE]),
+    "CropLike": (CropLike, [IMAGE, SMALL]),
     "Maxout": (lambda: Maxout(2), [IMAGE]),
     "MaxPoolingWithSwitches": (lambda: MaxPoolingWithSwitches(3, 2), [IMAGE]),
     "MaxUnpooling": (MaxUnpooling, [SMALL, SWITCHES, IMAGE]),
@@ -56,6 +58,7 @@ OPS = {
     "enclosure": (boxes.enclosure, [BOXES, OTHERS], "float32"),
     "iou": (boxes.iou, [BOXES, OTHERS], "float32"),
     "giou": (boxes.giou, [BOXES, OTHERS], "float32"),
+    "channel_shuffle": (lambda x: channels.channel_shuffle(x, 2), [IMAGE], None),
     "max_pool_with_argmax": (lambda x: pooling.max_pool_with_argmax(x, 3, 2), [IMAGE], None),
     "max_unpool": (lambda x, switches: pooling.max_unpool(x, switches, (6, 8)), [SMALL, SWITCHES], None),
 }

@@ -49,9 +49,15 @@ def test_how_much_was_seen():
     assert len(LIBRARY) >= 20
     assert [identity(path) for path in FAMILIES] == [
         "cvapps/classification/digits.py",
+        "cvapps/classification/hrnet.py",
         "cvapps/classification/mlp.py",
+        "cvapps/classification/mobilenet.py",
+        "cvapps/classification/mobilenet_v2.py",
+        "cvapps/classification/nasnet.py",
         "cvapps/classification/resnet.py",
         "cvapps/classification/resnet_plain.py",
+        "cvapps/classification/shufflenet.py",
+        "cvapps/classification/shufflenet_v2.py",
     ]
 
 
