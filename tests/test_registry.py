@@ -27,7 +27,7 @@ NOBODY = Paper("Nobody", 1900, "Nothing", "https://example.org")
 def test_names_are_sorted_and_found_by_pattern():
     names = cvapps.list_models()
     assert names == sorted(names)
-    assert len(names) == 24
+    assert len(names) == 24 + 35
     assert cvapps.list_models("resnet*", task="classification") == [
         "resnet101", "resnet110_cifar", "resnet152", "resnet18", "resnet20_cifar", "resnet32_cifar", "resnet34",
         "resnet44_cifar", "resnet50", "resnet56_cifar",

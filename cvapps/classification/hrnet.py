@@ -38,7 +38,7 @@ def bring(x, like, steps, name, norm):
 
 
 def module(maps, depth, name, norm):
-    """Basic blocks at each resolution, then every map the sum of all of them (section 3.2): list -> list of its shapes."""
+    """Basic blocks at each resolution, then every map the sum of all of them (section 3.2): maps -> maps."""
     maps = [chain(x, basic, x.shape[-1], depth, f"{name}_branch{i}", norm) for i, x in enumerate(maps, start=1)]
     fused = []
     for i, like in enumerate(maps, start=1):

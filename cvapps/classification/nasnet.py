@@ -1,8 +1,8 @@
 """NASNet: two cells that a search found, repeated; the cells are data, so another search's cells build too.
 
-Zoph et al. 2017, arXiv:1707.07012, Figure 2 (the stack) and Figure 4 (NASNet-A's cells); N @ P is `depth` @ `penultimate`.
-The first convolution, the order of channels and the padding are those of the authors' published weights. Deviations:
-no dropout before the logits, no dropped paths, no auxiliary classifier.
+Zoph et al. 2017, arXiv:1707.07012, Figure 2 (the stack) and Figure 4 (NASNet-A's cells); N @ P is
+`depth` @ `penultimate`. The first convolution, the order of channels and the padding are those of the published
+weights. Deviations: no dropout before the logits, no dropped paths, no auxiliary classifier.
 """
 
 import keras

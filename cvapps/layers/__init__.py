@@ -2,7 +2,10 @@
 
 from cvapps.layers.activation import Maxout, scaled_tanh
 from cvapps.layers.convolution import TableConv2D
+from cvapps.layers.cropping import CropLike
 from cvapps.layers.normalization import BatchNormalization
 from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
 
-__all__ = ["BatchNormalization", "MaxPoolingWithSwitches", "MaxUnpooling", "Maxout", "TableConv2D", "scaled_tanh"]
+__all__ = [
+    "BatchNormalization", "CropLike", "MaxPoolingWithSwitches", "MaxUnpooling", "Maxout", "TableConv2D", "scaled_tanh",
+]  # fmt: skip

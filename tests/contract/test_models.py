@@ -28,6 +28,10 @@ SMALL = {  # settings of the row: one cell or module of each kind shows what the
     "hrnet_w18_small_v2": dict(modules=(1, 1, 1), depth=1),
     "nasnet_mobile": dict(depth=1, penultimate=192, stem=16),
 }
+ENOUGH = dict.fromkeys(  # sides of 64 leave the last stage 12 values to normalize, which amplify rounding in training
+    [name for name in cvapps.list_models() if name.startswith(("mobilenet_v2", "shufflenet_v2"))], 96
+)
+HEADS = {name: "head" for name in cvapps.list_models("hrnet*")}  # four resolutions, which the head's layers join
 LAYER_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
@@ -43,9 +47,10 @@ any_size = pytest.mark.parametrize("name", rows(ONE_SIZE))
 
 
 def small_shape(name):
-    """The row's own picture size, at most 64 pixels."""
+    """The row's own picture size, at most 64 pixels, or as many as are enough."""
     height, width, channels = cvapps.model_info(name).input_shape
-    return min(height, 64), min(width, 64), channels
+    most = ENOUGH.get(name, 64)
+    return min(height, most), min(width, most), channels
 
 
 def build(name, **settings):
@@ -69,6 +74,16 @@ def values(variables):
 def outputs(model, x, training=False):
     """The model's outputs as a list of arrays, each as wide as the model made it."""
     return [ops.convert_to_numpy(y) for y in keras.tree.flatten(model(x, training=training))]
+
+
+def settle(model):
+    """Lets moving statistics be the last batch's, as after many steps.
+
+    After one, nine tenths of them are first values, under which a deep network's activations grow beyond float16.
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
 
 
 def train_one_step(model, name, optimizer, **compile_settings):
@@ -140,7 +155,8 @@ def test_batch_of_three_is_three_batches_of_one(name):
 def test_trains_in_mixed_precision(name, policy):
     keras.config.set_dtype_policy(policy)
     model = build(name)
-    optimizer = keras.optimizers.SGD(0.1)
+    settle(model)
+    optimizer = keras.optimizers.SGD(0.01)  # so small that the statistics still hold afterwards
     if policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=2.0**7)
     before = values(model.trainable_variables)
@@ -179,7 +195,8 @@ def test_saved_model_is_equal(name, tmp_path):
     module.serve = tf.function(lambda pixels: model(pixels, training=False), input_signature=[specification])
     tf.saved_model.save(module, tmp_path / "saved")
     loaded = tf.saved_model.load(tmp_path / "saved")
-    assert_allclose(loaded.serve(x).numpy(), outputs(model, x)[0], **tolerances.SAME_MATH)
+    assert_allclose(loaded.serve(x), module.serve(x), **tolerances.SAME_MATH)
+    assert_allclose(loaded.serve(x), outputs(model, x)[0], **tolerances.REORDERED)  # a graph's kernels are fused
 
 
 @every_backbone
@@ -192,7 +209,11 @@ def test_features_have_their_strides(name):
         stride = 2 ** int(key.removeprefix("C"))
         assert tuple(feature.shape[:3]) == (3, -(-height // stride), -(-width // stride))
         assert np.isfinite(ops.convert_to_numpy(feature)).all()
-    assert [layer.name for layer in model.operations] == [layer.name for layer in build(name).operations][:-2]
+    names, classifier = ([op.name for op in m.operations] for m in (model, build(name)))
+    if name in HEADS:  # Keras sorts operations by their distance from the outputs, which the head changes
+        assert set(names) == {n for n in classifier[:-2] if not n.startswith(HEADS[name])}
+    else:
+        assert names == classifier[:-2]
 
 
 @any_size

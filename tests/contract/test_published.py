@@ -10,6 +10,9 @@ from cvapps.analysis import profile
 from tests.published import FIGURES, LENET5_CONNECTIONS, LENET5_LAYERS, RESNET_STAGES, RESNET_STEM, Figure
 
 
+COUNTED = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")
+
+
 @cache
 def measures(name, settings):
     """The quantities of a row as it is, or with other settings (as pairs)."""
@@ -17,7 +20,7 @@ def measures(name, settings):
     table = profile(model)
     assert table.uncounted == ()
     assert table.parameters == model.count_params()
-    counted = [row for row in table.rows if row.kind in ("Conv2D", "Dense")]
+    counted = [row for row in table.rows if row.kind in COUNTED]
     return {
         "parameters": sum(math.prod(v.shape) for v in model.trainable_weights),
         "multiply_adds": table.multiply_adds,
@@ -28,7 +31,7 @@ def measures(name, settings):
 
 def case(figure: Figure):
     """The figure under a readable name; slow where so many weights are made that it takes seconds."""
-    marks = pytest.mark.slow if figure.model.startswith(("resnet101", "resnet152", "wide")) else ()
+    marks = pytest.mark.slow if figure.model.startswith(("resnet101", "resnet152", "wide", "nasnet", "hrnet")) else ()
     return pytest.param(figure, marks=marks, id=f"{figure.model}-{figure.quantity}-{figure.value:g}")
 
 
@@ -40,7 +43,7 @@ def test_figure(figure):
 
 def test_no_row_is_without_a_figure():
     assert {figure.model for figure in FIGURES} == set(cvapps.list_models())
-    assert len(FIGURES) == 48
+    assert len(FIGURES) == 48 + 75
 
 
 def test_lenet5_layer_by_layer():

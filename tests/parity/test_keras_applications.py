@@ -17,11 +17,29 @@ from tests import tolerances
 pytestmark = pytest.mark.parity
 
 RESNET_PLACES = [(f"stage{s}_block{d}_out", f"conv{s}_block{d}_out") for s, d in enumerate((3, 4, 6, 3), start=2)]
+NASNET_PLACES = [
+    ("stem1_out", "reduction_concat_stem_1"),
+    ("stem2_out", "reduction_concat_stem_2"),
+    ("stage3_cell2_out", "normal_concat_1"),
+    ("stage4_cell1_out", "normal_concat_5"),
+]
 # {row: (side of the picture, [(our layer, theirs), ...] at which the outputs are compared, besides the logits)}
 CASES = {
     "resnet50": (64, RESNET_PLACES),
+    "mobilenet_v1_x0_5": (96, [(f"block{i}_pointwise_relu6", f"conv_pw_{i}_relu") for i in (1, 3, 5, 11, 13)]),
+    "mobilenet_v2_x0_5": (
+        96,
+        [
+            ("stage1_block1_project_bn", "expanded_conv_project_BN"),
+            ("stage2_block2_add", "block_2_add"),
+            ("stage4_block4_add", "block_9_add"),
+            ("last_relu6", "out_relu"),
+        ],
+    ),
+    "nasnet_mobile": (96, [*NASNET_PLACES, ("stage5_reduce_out", "reduction_concat_reduce_8")]),
+    "nasnet_large": (96, [("stem1_out", "reduction_concat_stem_1"), ("stage4_cell1_out", "normal_concat_7")]),
 }
-SLOW = ()
+SLOW = ("nasnet_large",)
 
 
 def randomize(model, rng):
@@ -39,7 +57,8 @@ def randomize(model, rng):
 def test_equal_at_every_depth(name, rng):
     side, places = CASES[name]
     builder = getattr(keras.applications, in_keras(name).source)
-    theirs = builder(weights=None, input_shape=(side, side, 3), classes=10, classifier_activation=None)
+    more = in_keras(name).arguments
+    theirs = builder(weights=None, input_shape=(side, side, 3), classes=10, classifier_activation=None, **more)
     randomize(theirs, rng)
     ours = from_keras(name, theirs, num_classes=10, input_shape=(side, side, 3))
 
@@ -61,4 +80,4 @@ def test_every_table_is_compared():
     rows = [name for name in cvapps.list_models() if in_keras(name)]
     compared = {cvapps.model_info(name).builder for name in CASES}
     assert {cvapps.model_info(name).builder for name in rows} == compared
-    assert len(rows) == 3
+    assert len(rows) == 3 + 12

@@ -29,6 +29,15 @@ CASES = {
     "resnet50": RESNET,
     "resnext50_32x4d": RESNET,
     "wide_resnet50_2": RESNET,
+    "shufflenet_v2_x0_5": {"maxpool": "stem_pool", "stage2": "stage2_unit4_shuffle", "stage3": "stage3_unit8_shuffle"},
+    "hrnet_w18_small_v2": {
+        "layer1": "stage1_block2_out",
+        "stage2.0.branches.1": "stage2_module1_branch2_block2_out",
+        "stage4.0.branches.0": "stage4_module1_branch1_block2_out",
+        "stage4.1.branches.3": "stage4_module2_branch4_block2_out",
+        "incre_modules.1": "head2_widen_out",
+        "final_layer": "head_last_relu",
+    },
 }
 SLOW = ("wide_resnet50_2",)
 
@@ -67,5 +76,5 @@ def test_equal_at_every_depth(name):
 def test_every_table_is_compared():
     """Rows of one builder stand for each other; those whose weights nobody publishes as such have their own tests."""
     rows = [name for name in cvapps.list_models() if (table := in_pytorch(name)) and table.source]
-    assert {cvapps.model_info(name).builder for name in rows} == {cvapps.model_info(n).builder for n in CASES}
-    assert len(rows) == 8
+    assert {cvapps.model_info(name).builder for name in rows} <= {cvapps.model_info(n).builder for n in CASES}
+    assert len(rows) == 8 + 4
