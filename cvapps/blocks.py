@@ -88,17 +88,22 @@ def local_response(x, name):
     return LocalResponseNormalization(5, alpha=1e-4, beta=0.75, k=2.0, name=name)(x)
 
 
+def pad(x, kernel, stride, padding, name):
+    """A convolution's input, and the padding that is left to Keras: where "even" isn't its "same", zeros are added."""
+    if padding != "even":
+        return x, padding
+    if stride == 1 or kernel == 1:
+        return x, "same"
+    return layers.ZeroPadding2D((kernel - 1) // 2, name=f"{name}_pad")(x), "valid"
+
+
 def conv(x, filters, kernel, stride=1, *, groups=1, bias=True, padding="even", name):
     """Convolution alone: (N, H, W, C) -> (N, H/s, W/s, filters).
 
     `kernel` is a side or (height, width). `padding` is "even" (as many zeros on each side), "same" (TensorFlow's, where
-    a stride may leave one side with more) or "valid".
+    a stride leaves one side with more: a pixel off from weights trained with even padding) or "valid".
     """
-    if padding == "even":
-        padding = "same"
-        if stride > 1 and kernel > 1:  # "same" would pad one side more: a pixel off from published weights
-            x = layers.ZeroPadding2D((kernel - 1) // 2, name=f"{name}_pad")(x)
-            padding = "valid"
+    x, padding = pad(x, kernel, stride, padding, name)
     return layers.Conv2D(
         filters, kernel, stride, padding, groups=groups, use_bias=bias, kernel_initializer="he_normal",
         name=f"{name}_conv",
@@ -114,6 +119,29 @@ def conv_norm(
     bias instead.
     """
     x = conv(x, filters, kernel, stride, groups=groups, bias=norm == "none", padding=padding, name=name)
+    return activate(normalize(x, norm, name, epsilon), activation, name)
+
+
+def he_depthwise(kernel):
+    """First weights of a depthwise convolution: a place sums kernel x kernel values of one channel.
+
+    Keras' "he_normal" counts every channel, which makes the outputs of 512 so small that epsilon matters.
+    """
+    return keras.initializers.RandomNormal(stddev=math.sqrt(2) / kernel)
+
+
+def depthwise_norm(
+    x, kernel, stride=1, *, activation=None, norm: Norm = "batch", epsilon=1e-5, padding="even", name
+):  # fmt: skip
+    """A convolution for each channel by itself, normalization, optional activation: (N, H, W, C) -> (N, H/s, W/s, C).
+
+    The settings are those of `conv_norm`.
+    """
+    x, padding = pad(x, kernel, stride, padding, name)
+    x = layers.DepthwiseConv2D(
+        kernel, stride, padding, use_bias=norm == "none", depthwise_initializer=he_depthwise(kernel),
+        name=f"{name}_conv",
+    )(x)  # fmt: skip
     return activate(normalize(x, norm, name, epsilon), activation, name)
 
 

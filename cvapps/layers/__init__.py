@@ -2,6 +2,7 @@
 
 from cvapps.layers.activation import Maxout, scaled_tanh
 from cvapps.layers.convolution import TableConv2D
+from cvapps.layers.cropping import CropLike
 from cvapps.layers.deformable import DeformableConv2D
 from cvapps.layers.fourier import FFTConv2D
 from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
@@ -9,6 +10,7 @@ from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
 
 __all__ = [
     "BatchNormalization",
+    "CropLike",
     "DeformableConv2D",
     "FFTConv2D",
     "LocalResponseNormalization",

@@ -57,7 +57,7 @@ def _fetched(name: str, source: str, overrides: dict[str, Any]) -> keras.Model:
     published = in_keras(name)
     if published and source == published.source:
         builder = getattr(keras.applications, source)
-        return from_keras(name, builder(weights="imagenet"), **overrides)
+        return from_keras(name, builder(weights="imagenet", **published.arguments), **overrides)
     try:
         from huggingface_hub import hf_hub_download
     except ImportError as error:

@@ -29,15 +29,16 @@ class Published:
 
     `source` is a builder of keras.applications, or a repository of the Hugging Face hub; empty where nobody publishes
     this row's weights and only the names are known. `names` gives, for the row's settings, pairs of our layer and
-    theirs, the network's first layer first; ours is None where theirs isn't needed. `settings` make our graph theirs.
-    `bgr`: their first layer reads blue, green, red. `also`: what another source calls some of a state's layers, {its
-    name: the name in the table}.
+    theirs, the network's first layer first; ours is None where theirs isn't needed. `settings` make our graph theirs,
+    `arguments` make keras.applications' builder build theirs. `bgr`: their first layer reads blue, green, red. `also`:
+    what another source calls some of a state's layers, {its name: the name in the table}.
     """
 
     source: str
     names: Callable[[Mapping[str, Any]], Iterator[Pair]]
     settings: Mapping[str, Any] = field(default_factory=dict)
     bgr: bool = False
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     also: Mapping[str, str] = field(default_factory=dict)
 
 

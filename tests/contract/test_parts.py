@@ -14,12 +14,13 @@ import cvapps.losses
 import cvapps.ops
 from cvapps.layers.activation import Maxout
 from cvapps.layers.convolution import TableConv2D
+from cvapps.layers.cropping import CropLike
 from cvapps.layers.deformable import DeformableConv2D
 from cvapps.layers.fourier import FFTConv2D
 from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
 from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
 from cvapps.losses import detection, embedding
-from cvapps.ops import boxes, interpolation, pooling, upsampling
+from cvapps.ops import boxes, channels, interpolation, pooling, upsampling
 from tests.backends import compiled, gradient
 from tests.tolerances import EXACT, HALF, REORDERED
 
@@ -41,6 +42,7 @@ LAYERS = {
     "TableConv2D": (lambda: TableConv2D(((0, 1), (2, 3), (0, 1, 2, 3)), 3), [IMAGE]),
     "DeformableConv2D": (lambda: DeformableConv2D(3, 3, padding="same", offset_groups=2, modulated=True), [IMAGE]),
     "FFTConv2D": (lambda: FFTConv2D(3, 3, padding="same", activation="relu"), [IMAGE]),
+    "CropLike": (CropLike, [IMAGE, SMALL]),
     "Maxout": (lambda: Maxout(2), [IMAGE]),
     "MaxPoolingWithSwitches": (lambda: MaxPoolingWithSwitches(3, 2), [IMAGE]),
     "MaxUnpooling": (MaxUnpooling, [SMALL, SWITCHES, IMAGE]),
@@ -62,6 +64,7 @@ OPS = {
     "enclosure": (boxes.enclosure, [BOXES, OTHERS], "float32"),
     "iou": (boxes.iou, [BOXES, OTHERS], "float32"),
     "giou": (boxes.giou, [BOXES, OTHERS], "float32"),
+    "channel_shuffle": (lambda x: channels.channel_shuffle(x, 2), [IMAGE], None),
     "max_pool_with_argmax": (lambda x: pooling.max_pool_with_argmax(x, 3, 2), [IMAGE], None),
     "bed_of_nails": (lambda x: upsampling.bed_of_nails(x, 3), [IMAGE], None),
     "sample_bilinear": (interpolation.sample_bilinear, [IMAGE, PLACES], None),

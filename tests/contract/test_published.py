@@ -25,9 +25,11 @@ from tests.published import (
 )
 
 HEAVY = (  # beginnings of the names of rows that take seconds to build
-    "densenet1", "densenet2", "inception_resnet", "inception_v4", "resnet101", "resnet152", "resnet164_v2", "resnet200",
-    "resnext101", "resnext50_2x40d", "resnext50_4x24d", "resnext50_8x14d", "se_", "senet", "vgg", "wide", "zfnet",
+    "densenet1", "densenet2", "hrnet", "inception_resnet", "inception_v4", "nasnet", "resnet101", "resnet152",
+    "resnet164_v2", "resnet200", "resnext101", "resnext50_2x40d", "resnext50_4x24d", "resnext50_8x14d", "se_", "senet",
+    "vgg", "wide", "zfnet",
 )  # fmt: skip
+COUNTED = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")
 
 
 @cache
@@ -37,7 +39,7 @@ def measures(name, settings):
     table = profile(model)
     assert table.uncounted == ()
     assert table.parameters == model.count_params()
-    counted = [row for row in table.rows if row.kind in ("Conv2D", "Dense")]
+    counted = [row for row in table.rows if row.kind in COUNTED]
     return {
         "parameters": sum(math.prod(v.shape) for v in model.trainable_weights),
         "multiply_adds": table.multiply_adds,
@@ -61,7 +63,7 @@ def test_figure(figure):
 
 def test_no_row_is_without_a_figure():
     assert {figure.model for figure in FIGURES} == set(cvapps.list_models())
-    assert len(FIGURES) == 48 + 63 + 12 + 30
+    assert len(FIGURES) == 48 + 63 + 12 + 30 + 75
 
 
 def test_lenet5_layer_by_layer():

@@ -20,6 +20,12 @@ DEPTHS = [(2, 3), (3, 4), (4, 6), (5, 3)]  # stages of 50 layers, and the blocks
 DENSE = [(2, 6), (3, 12), (4, 24), (5, 16)]
 RESNET_PLACES = [(f"stage{s}_block{d}_out", f"conv{s}_block{d}_out") for s, d in DEPTHS]
 VGG_PLACES = [("stage1_2_relu", "block1_conv2"), *((f"stage{s}_pool", f"block{s}_pool") for s in range(1, 6))]
+NASNET_PLACES = [
+    ("stem1_out", "reduction_concat_stem_1"),
+    ("stem2_out", "reduction_concat_stem_2"),
+    ("stage3_cell2_out", "normal_concat_1"),
+    ("stage4_cell1_out", "normal_concat_5"),
+]
 # {row: (side of the picture, [(our layer, theirs), ...] at which the outputs are compared, besides the logits)}
 CASES = {
     "vgg16": (32, VGG_PLACES),
@@ -38,6 +44,12 @@ CASES = {
         ("stage3_mixed", "mixed_5b"), ("stage3_block10_out", "block35_10_ac"), ("stage4_reduce", "mixed_6a"),
         ("stage4_block20_out", "block17_20_ac"), ("stage5_reduce", "mixed_7a"), ("stage5_expand_relu", "conv_7b_ac"),
     ]),
+    "mobilenet_v1_x0_5": (96, [(f"block{i}_pointwise_relu6", f"conv_pw_{i}_relu") for i in (1, 3, 5, 11, 13)]),
+    "mobilenet_v2_x0_5": (96, [
+        ("stage1_block1_project_bn", "expanded_conv_project_BN"), ("stage2_block2_add", "block_2_add"),
+        ("stage4_block4_add", "block_9_add"), ("last_relu6", "out_relu"),
+    ]),
+    "nasnet_mobile": (96, [*NASNET_PLACES, ("stage5_reduce_out", "reduction_concat_reduce_8")]),
 }  # fmt: skip
 SLOW = ("inception_resnet_v2",)
 
@@ -57,7 +69,8 @@ def randomize(model, rng):
 def test_equal_at_every_depth(name, rng):
     side, places = CASES[name]
     builder = getattr(keras.applications, in_keras(name).source)
-    theirs = builder(weights=None, input_shape=(side, side, 3), classes=10, classifier_activation=None)
+    more = in_keras(name).arguments
+    theirs = builder(weights=None, input_shape=(side, side, 3), classes=10, classifier_activation=None, **more)
     randomize(theirs, rng)
     ours = from_keras(name, theirs, num_classes=10, input_shape=(side, side, 3))
 
@@ -79,4 +92,4 @@ def test_every_table_is_compared():
     rows = [name for name in cvapps.list_models() if in_keras(name)]
     compared = {cvapps.model_info(name).builder for name in CASES}
     assert {cvapps.model_info(name).builder for name in rows} == compared
-    assert len(rows) == 3 + 6 + 2 + 2
+    assert len(rows) == 3 + 6 + 2 + 2 + 12

@@ -53,6 +53,15 @@ CASES = {
         "mixed_5b": "stage3_mixed", "repeat": "stage3_block10_out", "repeat_1": "stage4_block20_out",
         "mixed_7a": "stage5_reduce", "block8": "stage5_last_out", "conv2d_7b": "stage5_expand_relu",
     },
+    "shufflenet_v2_x0_5": {"maxpool": "stem_pool", "stage2": "stage2_unit4_shuffle", "stage3": "stage3_unit8_shuffle"},
+    "hrnet_w18_small_v2": {
+        "layer1": "stage1_block2_out",
+        "stage2.0.branches.1": "stage2_module1_branch2_block2_out",
+        "stage4.0.branches.0": "stage4_module1_branch1_block2_out",
+        "stage4.1.branches.3": "stage4_module2_branch4_block2_out",
+        "incre_modules.1": "head2_widen_out",
+        "final_layer": "head_last_relu",
+    },
 }  # fmt: skip
 SETTINGS = {  # as recorded
     "alexnet": dict(dense=(64, 32)),  # narrow hidden layers in both, where 4096 units have 100 million weights
@@ -102,4 +111,4 @@ def test_every_table_is_compared():
     tables = {cvapps.model_info(name).builder for name in cvapps.list_models() if in_pytorch(name)}
     rows = [name for name in cvapps.list_models() if (table := in_pytorch(name)) and table.source]
     assert tables - {resnet_plain} == {cvapps.model_info(name).builder for name in CASES}
-    assert len(rows) == 8 + 13 + 3 + 8
+    assert len(rows) == 8 + 13 + 3 + 8 + 4
