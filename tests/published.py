@@ -12,19 +12,17 @@ HE = "He et al. 2015, arXiv:1512.03385"
 TORCHVISION = "torchvision's documentation of its weights (num_params, GFLOPS), an independent implementation"
 AKAMASTER = "akamaster/pytorch_resnet_cifar10, an independent implementation with option A"
 TORCHVISION_BLOCKS = "torchvision's ResNet and DenseNet, built with these depths, groups and widths and counted"
-TIMM = "timm's network of that name, built and counted, an independent implementation"
+TIMM = "timm's network of that name, an independent implementation"
+OSMR = "osmr/imgclsmob, an independent implementation, by its tables and assertions"
 KERAS_APPLICATIONS = "keras.applications' network of that name, built and counted, an independent implementation"
-OSMR = "osmr/imgclsmob's table of its networks for CIFAR-10, an independent implementation"
 XIE = "Xie et al. 2016, arXiv:1611.05431"
 HU = "Hu et al. 2017, arXiv:1709.01507"
 ZAGORUYKO = "Zagoruyko & Komodakis 2016, arXiv:1605.07146"
 HUANG = "Huang et al. 2016, arXiv:1608.06993"
 LECTURE = "Johnson, EECS 498-007 Fall 2019, lecture 8"
 BVLC = "BVLC's bvlc_googlenet (Caffe), an independent implementation of Table 1"
-TIMM = "timm's table of its models (param_count, gmacs), an independent implementation"
 KERAS_COUNTS = "keras.applications' trainable weights, and the gammas that it leaves out"
 SIMONYAN = "Simonyan & Zisserman 2014, arXiv:1409.1556"
-OSMR = "osmr/imgclsmob's assertion, an independent implementation"
 LECUN = "LeCun et al. 1998, Proc. IEEE 86(11), section II.B"
 HOWARD = "Howard et al. 2017, arXiv:1704.04861"
 SANDLER = "Sandler et al. 2018, arXiv:1801.04381"
@@ -34,9 +32,6 @@ ZOPH = "Zoph et al. 2017, arXiv:1707.07012"
 WANG = "Wang et al. 2019, arXiv:1908.07919"
 SLIM = "MobileNet v2's authors, tensorflow/models, slim/nets/mobilenet/README.md"
 MEGVII = "ShuffleNet's authors, megvii-model/ShuffleNet-Series, ShuffleNetV1/README.md"
-IMGCLSMOB = "osmr/imgclsmob's assertion, an independent implementation"
-TIMM = "timm 1.0.31, an independent implementation"
-KERAS = "keras.applications 3.15.1, an independent implementation"
 
 
 @dataclass(frozen=True)
@@ -44,9 +39,8 @@ class Figure:
     """One published number: `quantity` of `model`, exact or within half a unit of its last printed digit."""
 
     model: str
-    quantity: (
-        str  # "parameters" (trainable), "multiply_adds", "convolution_multiply_adds" (and dense), "layers" (of weights)
-    )
+    # "parameters" (trainable), "multiply_adds", "convolution_multiply_adds" (and dense), "layers" (of weights)
+    quantity: str
     value: float
     source: str
     within: float = 0  # 0: equality
@@ -264,13 +258,13 @@ FIGURES = [
     Figure("mobilenet_v2", "convolution_multiply_adds", 300e6, f"{SANDLER}, Table 4", within=1e6),
     Figure("mobilenet_v2", "parameters", 3_504_872, TORCHVISION),
     *(
-        Figure(f"shufflenet_v1_g{groups}", "parameters", parameters, IMGCLSMOB)
+        Figure(f"shufflenet_v1_g{groups}", "parameters", parameters, OSMR)
         for groups, parameters in ((1, 1_531_936), (2, 1_733_848), (3, 1_865_728), (4, 1_968_344), (8, 2_434_768))
     ),
-    Figure("shufflenet_v1_g1_x0_5", "parameters", 534_484, IMGCLSMOB),
-    Figure("shufflenet_v1_g3_x0_5", "parameters", 718_324, IMGCLSMOB),
-    Figure("shufflenet_v1_g1_x0_25", "parameters", 209_746, IMGCLSMOB),
-    Figure("shufflenet_v1_g3_x0_25", "parameters", 305_902, IMGCLSMOB),
+    Figure("shufflenet_v1_g1_x0_5", "parameters", 534_484, OSMR),
+    Figure("shufflenet_v1_g3_x0_5", "parameters", 718_324, OSMR),
+    Figure("shufflenet_v1_g1_x0_25", "parameters", 209_746, OSMR),
+    Figure("shufflenet_v1_g3_x0_25", "parameters", 305_902, OSMR),
     # the paper's 140 of two groups is 140.8 cut off
     Figure("shufflenet_v1_g1", "convolution_multiply_adds", 143e6, f"{ZHANG}, Table 1", within=0.5e6),
     Figure("shufflenet_v1_g2", "convolution_multiply_adds", 140e6, f"{ZHANG}, Table 1", within=1e6),
@@ -296,8 +290,8 @@ FIGURES = [
     Figure("nasnet_mobile", "parameters", 5.3e6, f"{ZOPH}, Table 3", within=0.05e6),
     Figure("nasnet_mobile", "convolution_multiply_adds", 564e6, f"{ZOPH}, Table 3", within=0.5e6),
     Figure("nasnet_large", "convolution_multiply_adds", 23.8e9, f"{ZOPH}, Table 2", within=0.05e9),
-    Figure("nasnet_mobile", "parameters", 5_326_716 - 36_738, f"{KERAS}; without moving statistics"),
-    Figure("nasnet_large", "parameters", 88_949_818 - 196_668, f"{KERAS}; without moving statistics"),
+    Figure("nasnet_mobile", "parameters", 5_326_716 - 36_738, f"{KERAS_APPLICATIONS}; without moving statistics"),
+    Figure("nasnet_large", "parameters", 88_949_818 - 196_668, f"{KERAS_APPLICATIONS}; without moving statistics"),
     *(
         Figure(name, "parameters", parameters - 3_840, f"{TIMM}; without 3,840 biases that batch norm takes away")
         for name, parameters in (

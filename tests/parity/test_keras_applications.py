@@ -50,8 +50,9 @@ CASES = {
         ("stage4_block4_add", "block_9_add"), ("last_relu6", "out_relu"),
     ]),
     "nasnet_mobile": (96, [*NASNET_PLACES, ("stage5_reduce_out", "reduction_concat_reduce_8")]),
+    "nasnet_large": (96, [("stem1_out", "reduction_concat_stem_1"), ("stage4_cell1_out", "normal_concat_7")]),
 }  # fmt: skip
-SLOW = ("inception_resnet_v2",)
+SLOW = ("inception_resnet_v2", "nasnet_large")
 
 
 def randomize(model, rng):
