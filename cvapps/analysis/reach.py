@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from cvapps.analysis.geometry import TRANSPOSED, window
@@ -13,7 +13,10 @@ Number = int | float | Fraction  # whole but on enlarged maps, infinite where th
 
 @dataclass(frozen=True)
 class Axis:
-    """The field of a layer along one axis of the picture, in pixels; the jump is 0 where one place sees all."""
+    """The field of a layer along one axis of the picture, in pixels.
+
+    `start` is the first pixel that place 0 sees. The jump is 0 where one place sees all, negative on a mirrored map.
+    """
 
     size: Number
     jump: Number
@@ -21,14 +24,18 @@ class Axis:
 
     def windows(self, kernel: int, stride: int = 1, dilation: int = 1, before: int = 0) -> "Axis":
         """Of a layer whose windows lie on this one."""
-        size = self.size + (kernel - 1) * dilation * self.jump
-        return Axis(size, self.jump * stride, self.start - before * self.jump)
+        reach = (kernel - 1) * dilation * self.jump
+        return Axis(self.size + abs(reach), self.jump * stride, self.start - before * self.jump + min(reach, 0))
+
+    def mirrored(self, count: int) -> "Axis":
+        """Of a map whose `count` places stand in reverse."""
+        return Axis(self.size, -self.jump, self.start + (count - 1) * self.jump)
 
     def collapsed(self, count: int | None) -> "Axis":
         """Of the one place that sees all `count` places of this one."""
         if self.jump == 0:
             return self
-        return WHOLE if count is None else Axis(self.size + (count - 1) * self.jump, 0, self.start)
+        return WHOLE if count is None else replace(self.windows(count), jump=0)
 
     def phases(self, factor: Fraction, reads: Callable[[int], tuple[int, int]], count: int | None = None) -> "Axis":
         """Of a map `factor` times larger whose place j reads this one's places from reads(j)[0] to reads(j)[1].
@@ -38,9 +45,10 @@ class Axis:
         if self.jump == 0:
             return self
         places = [(reads(j), j / factor) for j in range(count or factor.numerator)]
-        first = min(low - at for (low, _), at in places)
-        last = max(high - at for (_, high), at in places)
-        found = self.size + (last - first) * self.jump, self.jump / factor, self.start + first * self.jump
+        first: Number = min(low - at for (low, _), at in places)
+        last: Number = max(high - at for (_, high), at in places)
+        start = self.start + (first if self.jump > 0 else last) * self.jump
+        found = self.size + (last - first) * abs(self.jump), self.jump / factor, start
         return Axis(*(int(value) if value == value // 1 else value for value in found))
 
 
@@ -106,18 +114,24 @@ def _cropped(call: Call, i: int, axis: Axis, size: int, made: int) -> Axis:
     return axis.windows(1, before=-(before if isinstance(before, int) else before[0]))
 
 
-def _pad(call: Call, i: int, axis: Axis, size: int, made: int) -> Axis | None:
-    return axis.windows(1, before=call.operation.pad_width[i + 1][0]) if call.operation.mode == "constant" else None
+def _pad(call: Call, i: int, axis: Axis, size: int, made: int) -> Axis:
+    return axis.windows(1, before=call.operation.pad_width[i + 1][0])
 
 
-def _slice(call: Call, i: int, axis: Axis, size: int, made: int) -> Axis | None:
-    """x[:, a::s]: every s-th place from the a-th on."""
+def _slice(call: Call, i: int, axis: Axis, size: int | None, made: int) -> Axis | None:
+    """x[:, a::s], every s-th place from the a-th on, and x[:, ::-1], the places in reverse."""
     (_, key, *_), _ = call.arguments
     key = key if isinstance(key, tuple) else (key,)
     key = key[i + 1] if len(key) > i + 1 and Ellipsis not in key else slice(None)
+    if key == slice(None, None, -1) and size is not None:
+        return axis.mirrored(size)
     if not isinstance(key, slice) or (key.start or 0) < 0 or (key.step or 1) < 0:
         return None
     return axis.windows(1, stride=key.step or 1, before=-(key.start or 0))
+
+
+def _first_of(call: Call, i: int, axis: Axis, size: int, made: int) -> Axis:
+    return axis
 
 
 def _resized(call: Call, i: int, axis: Axis, size: int | None, made: int | None) -> Axis | None:
@@ -191,7 +205,8 @@ RULES: dict[str, Callable[..., Axis | None]] = {
     **{f"Global{kind}Pooling{n}D": _collapses for kind in ("Average", "Max") for n in (1, 2, 3)},
     "Flatten": _collapses,
     **dict.fromkeys(("Reshape", "Transpose"), _kept),
-    **dict.fromkeys(("LayerNormalization", "UnitNormalization", "Split", "Mean", "Sum", "Max"), _summed),
+    **dict.fromkeys(("LayerNormalization", "UnitNormalization", "Split", "Take", "Mean", "Sum", "Max"), _summed),
     "Pad": _pad,
+    "CropLike": _first_of,  # of the second map it reads the size alone
     "GetItem": _slice,
 }

@@ -1,12 +1,12 @@
 """Which pixels a place of each layer can see: size, jump and start, for any graph of layers.
 
 Along each axis place i of a layer sees the pixels from `start + i jump` to `start + i jump + size - 1`; those below
-zero or beyond the picture are padding. A layer with the kernel k, stride s, dilation d and p zeros before turns
-(size, jump, start) into (size + (k - 1) d jump, s jump, start - p jump). Where branches meet, the field is from the
-first to the last pixel that any of them sees. Meant is the network at inference: batch normalization and dropout look
-at one place. After global pooling or flattening one place sees all, and its jump is 0; sizes are infinite where a layer
-sees the whole picture, however large. The places of an enlarged map differ by their phase: given is the least field of
-fractional start and jump that holds for all.
+zero or beyond the picture are padding, zeros or copies from the border. A layer with the kernel k, stride s, dilation d
+and p zeros before turns (size, jump, start) into (size + (k - 1) d jump, s jump, start - p jump). Where branches meet,
+the field is from the first to the last pixel that any of them sees. Meant is the network at inference: batch
+normalization and dropout look at one place. After global pooling or flattening one place sees all, and its jump is 0;
+sizes are infinite where a layer sees the whole picture, however large. The places of an enlarged map differ by their
+phase: given is the least field of fractional start and jump that holds for all.
 Araujo, Norris & Sim 2019, "Computing Receptive Fields of Convolutional Neural Networks", Distill, has the derivation.
 """
 

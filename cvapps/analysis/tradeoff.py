@@ -24,7 +24,7 @@ TORCHVISION = "torchvision 0.28, weights IMAGENET1K_V1"
 KERAS = "keras.io/api/applications"
 HU = "github.com/hujie-frank/SENet, Table 1"
 HRNET = "github.com/HRNet/HRNet-Image-Classification"
-SZEGEDY = "Szegedy et al. 2016, arXiv:1602.07261, Table 2"
+SZEGEDY = "Szegedy et al. 2016, arXiv:1602.07261, Table 2 (without blacklisted pictures)"
 
 TOP1 = {  # percent
     "alexnet": (56.522, TORCHVISION),
@@ -174,7 +174,7 @@ def _key(axes: "Axes") -> None:
     key.text(0.02, 0.5, "parameters", fontsize=10, va="center", color="#444444")
     for x, millions in zip((0.34, 0.49, 0.67, 0.88), (5, 25, 60, 140), strict=True):
         key.scatter(x, 0.6, _area(millions * 1e6), "#bbbbbb", alpha=0.8, linewidths=0)
-        key.text(x, 0.1, f"{millions} M", fontsize=9, ha="center", va="center", color="#444444")
+        key.text(x, 0.16, f"{millions} M", fontsize=9, ha="center", va="center", color="#444444")
 
 
 ANGLES = np.radians(np.arange(0, 360, 15))
@@ -210,10 +210,10 @@ def _label(axes: "Axes", rows: list[Point]) -> None:
         cost = lengths / point + 120 * rims.sum(1) + 25 * (covered > 0).sum(1)
         others = np.delete(taken, i, axis=0)
         crossed = (lines[:, :, None] > others[:, :2]) & (lines[:, :, None] < others[:, 2:])
-        cost += 400 * crossed.all(-1).any((1, 2)) * (lengths > 12 * point)
-        blocked = ((boxes[:, None, :2] < taken[:, 2:]) & (boxes[:, None, 2:] > taken[:, :2])).all(-1).any(1)
-        outside = (boxes[:, :2] < frame.min).any(1) | (boxes[:, 2:] > frame.max).any(1)
-        cost[blocked | outside] = np.inf
+        cost += 400 * np.any(crossed.all(-1), axis=(1, 2)) * (lengths > 12 * point)
+        overlaps = (boxes[:, None, :2] < taken[:, 2:]) & (boxes[:, None, 2:] > taken[:, :2])
+        outside = np.any((boxes[:, :2] < frame.min) | (boxes[:, 2:] > frame.max), axis=1)
+        cost[np.any(overlaps.all(-1), axis=1) | outside] = np.inf
         best = int(cost.argmin())
         if np.isinf(cost[best]):
             raise ValueError(f"no room for the label of {rows[i].name}: draw fewer models")

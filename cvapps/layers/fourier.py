@@ -1,5 +1,7 @@
 """Convolution as a product of spectra."""
 
+import math
+
 import keras
 from keras import layers, ops
 
@@ -36,42 +38,63 @@ class FFTConv2D(layers.Conv2D):
     def convolution_op(self, inputs, kernel):
         """(N, H, W, C), (k, l, C, F) -> (N, H', W', F)."""
         x = ops.transpose(ops.cast(inputs, "float32"), (0, 3, 1, 2))
-        kernel = ops.transpose(ops.cast(kernel, "float32"), (2, 3, 0, 1))
         tall, wide = self.kernel_size
         if self.padding == "same":
-            rows, columns = (((k - 1) // 2, k // 2) for k in (tall, wide))
-            x = ops.pad(x, ((0, 0), (0, 0), rows, columns))
-        filters = kernel.shape[1]
-        height, width = ops.shape(x)[2:]
+            x = ops.pad(x, ((0, 0), (0, 0), *(((k - 1) // 2, k // 2) for k in (tall, wide))))
+        batch, _, height, width = ops.shape(x)
         # what wraps around falls on the last k - 1 places, which are cut off, so the picture's own length is enough
-        length = fast_length(width) if isinstance(width, int) else width + width % 2
-        tall_length = fast_length(height) if isinstance(height, int) else height
-        picture = _spectrum(x, tall_length, length)  # (N, C, l, h)
-        window = _spectrum(kernel, tall_length, length)  # (C, F, l, h)
-        a, b = (ops.transpose(part, (2, 3, 0, 1)) for part in picture)  # (l, h, N, C)
-        c, d = (ops.transpose(part, (2, 3, 0, 1)) for part in window)  # (l, h, C, F)
-        # (a + bi)(c - di) summed over C, as one real product; the conjugate makes a correlation of the convolution
-        factors = ops.concatenate([ops.concatenate([c, -d], -1), ops.concatenate([d, c], -1)], -2)
-        product = ops.matmul(ops.concatenate([a, b], -1), factors)  # (l, h, N, 2F)
-        real, imaginary = (
-            ops.transpose(part, (2, 3, 0, 1)) for part in (product[..., :filters], product[..., filters:])
-        )
-        y = _inverse(real, imaginary, tall_length, length)
+        rows = fast_length(height) if isinstance(height, int) else height
+        columns = fast_length(width) if isinstance(width, int) else width + width % 2
+        a, b = _picture_spectrum(x, rows, columns)  # (u, v, N, C)
+        window = ops.concatenate(_window_spectrum(ops.cast(kernel, "float32"), rows, columns), axis=2)  # (u, v, 2C, F)
+        # (a + bi)(c - di) = (ac + bd) + (bc - ad)i, summed over C; the conjugate makes it a correlation
+        left = ops.concatenate([ops.concatenate([a, b], axis=3), ops.concatenate([b, -a], axis=3)], axis=2)
+        product = ops.transpose(ops.matmul(left, window), (2, 3, 0, 1))  # (2N, F, u, v)
+        y = _inverse(product[:batch], product[batch:], rows, columns)
         y = ops.transpose(y[:, :, : height - tall + 1, : width - wide + 1], (0, 2, 3, 1))
         return ops.cast(y, self.compute_dtype)
 
 
-def _spectrum(x, tall_length, length):
-    """(A, B, height, width) -> real and imaginary part, (A, B, length / 2 + 1, tall_length)."""
-    a, b, height, width = ops.shape(x)
-    x = ops.concatenate([x, ops.zeros((a, b, tall_length - height, width))], axis=2)
-    parts = ops.rfft(x, fft_length=length)
-    return ops.fft(tuple(ops.swapaxes(part, -1, -2) for part in parts))
+def _picture_spectrum(x, rows, columns):
+    """(N, C, H, W) -> real and imaginary part, (rows, columns / 2 + 1, N, C)."""
+    batch, channels, height, width = ops.shape(x)
+    x = ops.concatenate([x, ops.zeros((batch, channels, rows - height, width))], axis=2)
+    parts = ops.rfft(x, fft_length=columns)
+    parts = ops.fft(tuple(ops.swapaxes(part, -1, -2) for part in parts))
+    return [ops.transpose(part, (3, 2, 0, 1)) for part in parts]
 
 
-def _inverse(real, imaginary, tall_length, length):
-    """The reverse of `_spectrum`; backwards is forwards on the conjugate, as Keras has no inverse of one axis."""
-    real, imaginary = ops.fft((real, -imaginary))
-    scale = ops.cast(tall_length, "float32")
-    parts = (ops.swapaxes(real / scale, -1, -2), ops.swapaxes(-imaginary / scale, -1, -2))
-    return ops.irfft(parts, fft_length=length)
+def _window_spectrum(kernel, rows, columns):
+    """(k, l, C, F) -> real and imaginary part, (rows, columns / 2 + 1, C, F).
+
+    By the transform's definition, as products of matrices: of rows x columns values all but k x l are zeros.
+    """
+    tall, wide, channels, filters = kernel.shape
+    cosine, sine = _waves(columns // 2 + 1, wide, columns)
+    along = ops.reshape(ops.transpose(kernel, (1, 0, 2, 3)), (wide, -1))
+    real, imaginary = (
+        ops.reshape(
+            ops.transpose(ops.reshape(ops.matmul(wave, along), (-1, tall, channels * filters)), (1, 0, 2)), (tall, -1)
+        )
+        for wave in (cosine, -sine)
+    )
+    cosine, sine = _waves(rows, tall, rows)
+    turned = ops.concatenate([ops.concatenate([cosine, sine], 1), ops.concatenate([-sine, cosine], 1)], 0)
+    both = ops.matmul(turned, ops.concatenate([real, imaginary], axis=0))
+    both = ops.reshape(both, (2, rows, columns // 2 + 1, channels, filters))
+    return [both[0], both[1]]
+
+
+def _waves(count, places, length):
+    """Cosines and sines of the first `count` of `length` frequencies: (count, places) each."""
+    turns = ops.arange(count, dtype="int32")[:, None] * ops.arange(places, dtype="int32") % length
+    angle = ops.cast(turns, "float32") * (2 * math.pi / ops.cast(length, "float32"))
+    return ops.cos(angle), ops.sin(angle)
+
+
+def _inverse(real, imaginary, rows, columns):
+    """(N, F, rows, columns / 2 + 1) -> (N, F, rows, columns); backwards is forwards on the conjugate."""
+    parts = ops.fft((ops.swapaxes(real, -1, -2), -ops.swapaxes(imaginary, -1, -2)))
+    scale = ops.cast(rows, "float32")
+    parts = (ops.swapaxes(parts[0], -1, -2) / scale, -ops.swapaxes(parts[1], -1, -2) / scale)
+    return ops.irfft(parts, fft_length=columns)

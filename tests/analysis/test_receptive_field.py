@@ -44,15 +44,16 @@ def support(model, layer, place, axis, rng):
     return seen.min(), seen.max()
 
 
-def check(model, layer_names, rng):
-    """Every place of each layer sees what its row says, cut off at the picture's border."""
+def check(model, layer_names, rng, inside=0):
+    """Places of each layer see what its row says, cut off at the picture's border; from the `inside`th place on."""
     table = receptive_field(model)
     twin = without_cancellation(model, rng)
     for name in layer_names:
         row, shape = table[name], twin.get_layer(name).output.shape
         for axis in (0, 1):
             last = twin.input_shape[1 + axis] - 1
-            for place in {0, 1, shape[1 + axis] // 2, shape[1 + axis] - 1} & set(range(shape[1 + axis])):
+            places = {0, 1, inside, inside + 1, shape[1 + axis] // 2, shape[1 + axis] - 1 - inside}
+            for place in places & set(range(inside, shape[1 + axis] - inside)):
                 first = row.start[axis] + place * row.jump[axis]
                 expected = max(first, 0), min(first + row.size[axis] - 1, last)
                 assert support(twin, name, place, axis, rng) == expected, (name, axis, place)
@@ -187,13 +188,26 @@ def test_the_registry_s_slices_and_pads(rng):
     assert (shortcut.kind, shortcut.jump) == ("Pad", (4, 4))
 
 
+def test_mirrored_maps(rng):
+    """NASNet's pooling of stride 2 runs from the other end: mirrored, padded, pooled, mirrored back."""
+    x = image = keras.Input((40, 24, 2), name="image")
+    x = layers.Conv2D(2, 3, 2, name="conv")(x)
+    x = layers.ZeroPadding2D(((1, 0), (1, 0)), name="pad")(x[:, ::-1, ::-1])
+    x = layers.Conv2D(2, (3, 4), 2, name="turned")(x)
+    x = layers.MaxPooling2D(2, 1, name="pool")(x)
+    model = keras.Model(image, layers.Conv2D(2, 2, name="last")(x[:, ::-1, ::-1]))
+    check(model, ["conv", "turned", "pool", "last"], rng, inside=2)
+    assert receptive_field(model)["turned"].jump == (-4, -4)
+
+
 def test_shuffled_channels_keep_their_places():
-    """Written as reshape, transpose, reshape."""
+    """Written as reshape, transpose, reshape, and as a choice of channels."""
     image = keras.Input((9, 9, 4))
     x = layers.Conv2D(4, 3, name="conv")(image)
     x = ops.reshape(ops.transpose(ops.reshape(x, (-1, 7, 7, 2, 2)), (0, 1, 2, 4, 3)), (-1, 7, 7, 4))
+    x = ops.pad(ops.take(x, [3, 2, 1, 0], axis=-1), ((0, 0), (1, 1), (1, 1), (0, 0)), "edge")
     table = receptive_field(keras.Model(image, layers.Conv2D(2, 3, name="last")(x)))
-    assert (table["last"].size, table["last"].jump) == ((5, 5), (1, 1))
+    assert (table["last"].size, table["last"].jump, table["last"].start) == ((5, 5), (1, 1), (-1, -1))
 
 
 def test_what_has_seen_the_picture_has_seen_it_all():
