@@ -7,7 +7,7 @@ import pytest
 import cvapps
 from pipelines.home import CHECKOUT
 from pipelines.readme import cost, costs, table, with_table
-from tests.contract.test_published import HEAVY
+from tests.contract.test_models import DEFAULT_ROWS
 
 README = (CHECKOUT / "README.md").read_text()
 
@@ -19,7 +19,7 @@ def test_the_table_of_models_is_the_registrys():
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow if n.startswith(HEAVY) else ()) for n in cvapps.list_models()]
+    "name", [pytest.param(n, marks=() if n in DEFAULT_ROWS else pytest.mark.slow) for n in cvapps.list_models()]
 )
 def test_the_costs_in_the_table_are_measured(name):
     assert costs(README)[name] == cost(name)
