@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any
 
 from cvapps.analysis.geometry import TRANSPOSED, window
 from cvapps.analysis.graph import Call
@@ -45,10 +46,10 @@ class Axis:
         if self.jump == 0:
             return self
         places = [(reads(j), j / factor) for j in range(count or factor.numerator)]
-        first: Number = min(low - at for (low, _), at in places)
-        last: Number = max(high - at for (_, high), at in places)
-        start = self.start + (first if self.jump > 0 else last) * self.jump
-        found = self.size + (last - first) * abs(self.jump), self.jump / factor, start
+        first, last = min(low - at for (low, _), at in places), max(high - at for (_, high), at in places)
+        jump: Any = self.jump
+        start = self.start + (first if jump > 0 else last) * jump
+        found = self.size + (last - first) * abs(jump), jump / factor, start
         return Axis(*(int(value) if value == value // 1 else value for value in found))
 
 

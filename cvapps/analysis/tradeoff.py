@@ -7,7 +7,7 @@ published weights, each with its source; multiply-adds and parameters are counte
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -15,10 +15,6 @@ import numpy as np
 from cvapps.analysis.profile import profile
 from cvapps.analysis.table import Column, Table
 from cvapps.registry import create_model, list_models, nearest
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 TORCHVISION = "torchvision 0.28, weights IMAGENET1K_V1"
 KERAS = "keras.io/api/applications"
@@ -101,8 +97,8 @@ class Tradeoff(Table):
         "model": "name", "top1": "top1", "multiply_adds": "multiply_adds", "params": "parameters", "source": "source",
     }  # fmt: skip
 
-    def draw(self) -> "Figure":
-        """Canziani's figure. Raises ImportError without matplotlib."""
+    def draw(self) -> Any:
+        """Canziani's figure, of matplotlib. Raises ImportError without matplotlib."""
         try:
             from matplotlib.backends.backend_agg import FigureCanvasAgg
             from matplotlib.figure import Figure
@@ -151,7 +147,7 @@ def _area(parameters: float) -> float:
     return 9 * parameters / 1e6
 
 
-def _frame(axes: "Axes") -> None:
+def _frame(axes: Any) -> None:
     axes.set_xscale("log")
     ticks = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
@@ -165,7 +161,7 @@ def _frame(axes: "Axes") -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _key(axes: "Axes") -> None:
+def _key(axes: Any) -> None:
     """Circles of round numbers of parameters, below on the right."""
     key = axes.inset_axes((0.6, 0.015, 0.39, 0.15))
     key.set_axis_off()
@@ -180,9 +176,9 @@ def _key(axes: "Axes") -> None:
 ANGLES = np.radians(np.arange(0, 360, 15))
 
 
-def _label(axes: "Axes", rows: list[Point]) -> None:
+def _label(axes: Any, rows: list[Point]) -> None:
     """Names beside their circles: over no other name, centre or line, and if there is room over no circle's rim."""
-    renderer = axes.figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    renderer = axes.figure.canvas.get_renderer()
     point = axes.figure.dpi / 72
     centres = axes.transData.transform([(row.multiply_adds / 1e9, row.top1) for row in rows])
     radii = np.array([np.sqrt(_area(row.parameters) / np.pi) * point for row in rows])

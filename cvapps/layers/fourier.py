@@ -23,8 +23,10 @@ def fast_length(n: int) -> int:
 class FFTConv2D(layers.Conv2D):
     """`Conv2D` of stride 1 by Fourier transforms: (N, H, W, C) -> (N, H', W', filters), with Conv2D's arguments.
 
-    Mathieu et al. 2013, arXiv:1312.5851, section 2. Transforms and products are in float32 under every policy. Raises
-    ValueError for a stride, dilation or grouping, and for channels first.
+    Mathieu et al. 2013, arXiv:1312.5851, section 2. Worth it for large windows alone: `benchmarks/fft_conv.py` measured
+    0.4 times Conv2D's speed at 3x3, the same at 11x11 to 13x13, 1.7 times at 15x15 and 3.3 times at 31x31 (inference of
+    four pictures of 64x64, 16 to 16 channels, float32, TensorFlow on one busy CPU core). Transforms and products are in
+    float32 under every policy. Raises ValueError for a stride, dilation or grouping, and for channels first.
     """
 
     def __init__(self, *args, **kwargs):
