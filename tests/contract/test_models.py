@@ -31,7 +31,7 @@ SMALL = {  # settings of the row: one cell or module of each kind shows what the
 ENOUGH = dict.fromkeys(  # sides of 64 leave the last stage 12 values to normalize, which amplify rounding in training
     [name for name in cvapps.list_models() if name.startswith(("mobilenet_v2", "shufflenet_v2"))], 96
 )
-HEADS = {name: "head" for name in cvapps.list_models("hrnet*")}  # four resolutions, which the head's layers join
+HEADS = dict.fromkeys(cvapps.list_models("hrnet*"), "head")  # four resolutions, which the head's layers join
 LAYER_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
