@@ -54,6 +54,12 @@ CASES = {
         "mixed_7a": "stage5_reduce", "block8": "stage5_last_out", "conv2d_7b": "stage5_expand_relu",
     },
     "shufflenet_v2_x0_5": {"maxpool": "stem_pool", "stage2": "stage2_unit4_shuffle", "stage3": "stage3_unit8_shuffle"},
+    "shufflenet_v2_x0_5": {
+        "maxpool": "stem_pool",
+        "stage2.3.branch2": "stage2_unit4_expand_relu",
+        "stage4.0.branch1": "stage4_unit1_shortcut_expand_relu",
+        "conv5": "last_relu",
+    },
     "hrnet_w18_small_v2": {
         "layer1": "stage1_block2_out",
         "stage2.0.branches.1": "stage2_module1_branch2_block2_out",

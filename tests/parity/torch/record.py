@@ -28,6 +28,7 @@ CLASSES = 7
 # {row: (constructor, side of the picture, mean and deviation of RGB in [0, 255], modules whose outputs are recorded)}
 IMAGENET = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 CENTRED = (127.5,) * 3, (127.5,) * 3
+SHUFFLENET = ["maxpool", "stage2.3.branch2", "stage4.0.branch1", "conv5"]
 HRNET = [
     "layer1", "stage2.0.branches.1", "stage4.0.branches.0", "stage4.1.branches.3", "incre_modules.1", "final_layer",
 ]  # fmt: skip
@@ -96,6 +97,7 @@ NETWORKS = {
         ["mixed_5b", "repeat", "repeat_1", "mixed_7a", "block8", "conv2d_7b"],
     ),
     "shufflenet_v2_x0_5": (vision("shufflenet_v2_x0_5"), 64, IMAGENET, ["maxpool", "stage2", "stage3"]),
+    "shufflenet_v2_x0_5": (vision("shufflenet_v2_x0_5"), 64, IMAGENET, SHUFFLENET),
     "hrnet_w18_small_v2": (timm_model("hrnet_w18_small_v2"), 64, IMAGENET, HRNET),
 }
 
