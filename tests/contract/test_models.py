@@ -156,8 +156,16 @@ def test_trains_in_mixed_precision(name, policy):
 
 @every_row
 def test_xla_compiles_training(name):
-    """The same losses of two steps as without XLA."""
-    model = build(name, **({"dropout": 0.0} if "dropout" in cvapps.model_info(name).defaults else {}))
+    """The same losses of two steps as without XLA.
+
+    At most two blocks a stage, for depth magnifies roundings: through all blocks of se_resnet50 a factor of 1 + 1e-6 on
+    the pixels changes the second loss by 0.2 percent, float64 by 0.1, XLA by 0.8.
+    """
+    defaults = {**cvapps.model_info(name).defaults, **SMALL.get(name, {})}
+    settings = {"dropout": 0.0} if "dropout" in defaults else {}
+    if "depths" in defaults:
+        settings["depths"] = tuple(min(depth, 2) for depth in defaults["depths"])
+    model = build(name, **settings)
     weights, losses = model.get_weights(), []
     for jit in (False, True):
         model.set_weights(weights)
