@@ -200,9 +200,8 @@ def test_features_have_their_strides(name):
     for key, feature in features.items():
         stride = 2 ** int(key.removeprefix("C"))
         if name in LARGE:  # unpadded layers take places away, as many whatever the size
-            assert [a - b for a, b in zip(larger[key].shape[1:3], feature.shape[1:3], strict=True)] == 2 * [
-                64 // stride
-            ]
+            more = [a - b for a, b in zip(larger[key].shape[1:3], feature.shape[1:3], strict=True)]
+            assert more == [64 // stride] * 2
         else:
             assert tuple(feature.shape[1:3]) == (-(-height // stride), -(-width // stride))
         assert feature.shape[0] == 3
