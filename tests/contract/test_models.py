@@ -44,14 +44,6 @@ ONE_SIZE = {
     "simple_convnet": "the logits have a weight for each place",
 }
 NO_FEATURES = dict.fromkeys(ONE_SIZE, "not a backbone")
-SMALL = {  # settings of the row: one cell or module of each kind shows what the others would, in a fraction of the time
-    "hrnet_w18_small_v2": dict(modules=(1, 1, 1), depth=1),
-    "nasnet_mobile": dict(depth=1, penultimate=192, stem=16),
-}
-ENOUGH = dict.fromkeys(  # sides of 64 leave the last stage 12 values to normalize, which amplify rounding in training
-    [name for name in cvapps.list_models() if name.startswith(("mobilenet_v2", "shufflenet_v2"))], 96
-)
-HEADS = dict.fromkeys(cvapps.list_models("hrnet*"), "head")  # four resolutions, which the head's layers join
 LAYER_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 

@@ -29,8 +29,6 @@ HEAVY = (  # beginnings of the names of rows that take seconds to build
     "resnet164_v2", "resnet200", "resnext101", "resnext50_2x40d", "resnext50_4x24d", "resnext50_8x14d", "se_", "senet",
     "vgg", "wide", "zfnet",
 )  # fmt: skip
-from tests.published import FIGURES, LENET5_CONNECTIONS, LENET5_LAYERS, RESNET_STAGES, RESNET_STEM, Figure
-
 COUNTED = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")
 
 

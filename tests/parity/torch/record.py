@@ -96,7 +96,6 @@ NETWORKS = {
         CENTRED,
         ["mixed_5b", "repeat", "repeat_1", "mixed_7a", "block8", "conv2d_7b"],
     ),
-    "shufflenet_v2_x0_5": (vision("shufflenet_v2_x0_5"), 64, IMAGENET, ["maxpool", "stage2", "stage3"]),
     "shufflenet_v2_x0_5": (vision("shufflenet_v2_x0_5"), 64, IMAGENET, SHUFFLENET),
     "hrnet_w18_small_v2": (timm_model("hrnet_w18_small_v2"), 64, IMAGENET, HRNET),
 }
