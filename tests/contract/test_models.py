@@ -44,6 +44,20 @@ ONE_SIZE = {
     "simple_convnet": "the logits have a weight for each place",
 }
 NO_FEATURES = dict.fromkeys(ONE_SIZE, "not a backbone")
+ALEXNETS = ("alexnet", "alexnet_two_tower", "zfnet")
+VGGS = (
+    "vgg11", "vgg11_bn", "vgg11_lrn", "vgg13", "vgg13_bn", "vgg16", "vgg16_1x1", "vgg16_bn", "vgg19", "vgg19_bn",
+)  # fmt: skip
+ONE_SIZE_OF_LOGITS = dict.fromkeys((*ALEXNETS, *VGGS), "fc6 has a weight for each place; the features take any size")
+LARGE = dict.fromkeys(ALEXNETS, 99)  # sides of the small picture where 64 are too few: unpadded, 1x1 places are left
+SMALL = {  # settings of the row: narrow hidden layers show what 4096 units would, in a tenth of the time
+    name: dict(dense=(64, 64)) for name in (*ALEXNETS, *VGGS)
+}
+# rows whose activations nothing normalizes, or at inference moving statistics that one step has hardly moved: behind a
+# step of 0.1 they leave the range of float16
+SMALL_STEPS = (*ALEXNETS, *VGGS)
+# sixteen normalizations of three pictures magnify rounding, and XLA rounds otherwise: a convolution for each stage here
+SMALL["vgg19_bn"] = dict(dense=(64, 64), kernels=((3,),) * 5)
 LAYER_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
