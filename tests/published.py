@@ -16,7 +16,6 @@ SANDLER = "Sandler et al. 2018, arXiv:1801.04381"
 ZHANG = "Zhang et al. 2017, arXiv:1707.01083"
 MA = "Ma et al. 2018, arXiv:1807.11164"
 ZOPH = "Zoph et al. 2017, arXiv:1707.07012"
-WANG = "Wang et al. 2019, arXiv:1908.07919"
 SLIM = "MobileNet v2's authors, tensorflow/models, slim/nets/mobilenet/README.md"
 MEGVII = "ShuffleNet's authors, megvii-model/ShuffleNet-Series, ShuffleNetV1/README.md"
 IMGCLSMOB = "osmr/imgclsmob's assertion, an independent implementation"
@@ -100,8 +99,8 @@ FIGURES = [
             ("mobilenet_v1", 4.2), ("mobilenet_v1_x0_75", 2.6), ("mobilenet_v1_x0_5", 1.3), ("mobilenet_v1_x0_25", 0.5),
         )
     ),
-    *(
-        Figure("mobilenet_v1", "convolution_multiply_adds", mega * 1e6, f"{HOWARD}, Table 7", 1e6, sized(side))  # 290.7 cut off
+    *(  # the 290.7 of 160 pixels is cut off there, not rounded
+        Figure("mobilenet_v1", "convolution_multiply_adds", mega * 1e6, f"{HOWARD}, Table 7", 1e6, sized(side))
         for side, mega in ((192, 418), (160, 290), (128, 186))
     ),
     Figure("mobilenet_v1", "layers", 28, f"{HOWARD}, section 3.2"),
@@ -156,7 +155,7 @@ FIGURES = [
             ("hrnet_w18_small_v2", 15_597_464),
         )
     ),
-    Figure("hrnet_w18", "parameters", 21.3e6, f"{WANG}, Table 12", within=0.05e6),
+    Figure("hrnet_w18", "parameters", 21.3e6, "HRNet's authors, HRNet/HRNet-Image-Classification, README.md", within=0.05e6),
     # digits and perceptrons
     Figure("lenet5", "parameters", 60_000 + 850, f"{LECUN}; 850 are the linear logits"),
     Figure("simple_convnet", "parameters", 34_826, "Chollet 2015, keras.io/examples/vision/mnist_convnet, summary"),
