@@ -155,7 +155,7 @@ FIGURES = [
             ("hrnet_w18_small_v2", 15_597_464),
         )
     ),
-    Figure("hrnet_w18", "parameters", 21.3e6, "HRNet's authors, HRNet/HRNet-Image-Classification, README.md", within=0.05e6),
+    Figure("hrnet_w18", "parameters", 21.3e6, "HRNet's authors, HRNet-Image-Classification, README.md", 0.05e6),
     # digits and perceptrons
     Figure("lenet5", "parameters", 60_000 + 850, f"{LECUN}; 850 are the linear logits"),
     Figure("simple_convnet", "parameters", 34_826, "Chollet 2015, keras.io/examples/vision/mnist_convnet, summary"),
