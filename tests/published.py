@@ -242,8 +242,6 @@ FIGURES = [
             ("mobilenet_v1", 4.2), ("mobilenet_v1_x0_75", 2.6), ("mobilenet_v1_x0_5", 1.3), ("mobilenet_v1_x0_25", 0.5),
         )
     ),
-    *(
-        # 290 for 290.7: cut off, not rounded
     *(  # the 290.7 of 160 pixels is cut off there, not rounded
         Figure("mobilenet_v1", "convolution_multiply_adds", mega * 1e6, f"{HOWARD}, Table 7", 1e6, sized(side))
         for side, mega in ((192, 418), (160, 290), (128, 186))
