@@ -123,7 +123,7 @@ class Tradeoff(Table):
 def tradeoff(models: Iterable[str] | None = None) -> Tradeoff:
     """Accuracy, multiply-adds and parameters of the models, of all that are registered where not given.
 
-    Builds each model once, which takes a minute for all. Raises ValueError for a name without a published accuracy.
+    Builds each model once, which takes some minutes for all. Raises ValueError for a name without a published accuracy.
     """
     names = [name for name in list_models() if name in TOP1] if models is None else list(models)
     rows = []
