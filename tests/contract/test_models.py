@@ -38,6 +38,9 @@ LARGE = {
 }  # fmt: skip
 UNPADDED = ("alexnet", "inception_", "zfnet")  # beginnings of names: their layers take places away
 PLACES = ("alexnet", "vgg", "zfnet")  # fc6 has a weight for each place; features take any size
+LONG_COMPILED = (  # beginnings of names: XLA takes a minute for their graphs
+    "googlenet", "hrnet", "inception_resnet", "inception_v4", "mobilenet_v2", "nasnet", "shufflenet_v1",
+)  # fmt: skip
 ONE_SIZE = {
     "lenet5": "F6 reads one place of C5",
     "mlp": "a weight for each pixel",
@@ -48,26 +51,27 @@ NO_FEATURES = dict.fromkeys(ONE_SIZE, "not a backbone")
 LAYER_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
-def rows(exceptions=()):
+def rows(exceptions=(), default=DEFAULT_CASES):
     """The names of all rows but the exceptions, all but the default ones marked slow.
 
     A default row of SMALL comes twice: in its small form, as "name:small", and slow as it is.
     """
     names = [name for name in cvapps.list_models() if name not in exceptions]
-    return [
-        *(pytest.param(case) for case in DEFAULT_CASES if case.removesuffix(":small") in names),
-        *(pytest.param(name, marks=pytest.mark.slow) for name in names if name not in DEFAULT_CASES),
-    ]
-
-
-every_row = pytest.mark.parametrize("name", rows())
-every_backbone = pytest.mark.parametrize("name", rows(NO_FEATURES))
-any_size = pytest.mark.parametrize("name", rows(ONE_SIZE))
+    cases = [*(case for case in DEFAULT_CASES if info(case).name in names), *names]
+    return [pytest.param(case, marks=() if case in default else pytest.mark.slow) for case in dict.fromkeys(cases)]
 
 
 def info(name):
     """The registry's row of a case, which may be a small form."""
     return cvapps.model_info(name.removesuffix(":small"))
+
+
+every_row = pytest.mark.parametrize("name", rows())
+every_backbone = pytest.mark.parametrize("name", rows(NO_FEATURES))
+every_row_compiled = pytest.mark.parametrize(
+    "name", rows(default=[case for case in DEFAULT_CASES if not case.startswith(LONG_COMPILED)])
+)
+any_size = pytest.mark.parametrize("name", rows(ONE_SIZE))
 
 
 def small_side(name):
@@ -119,7 +123,7 @@ def test_the_default_rows_are_one_of_each_family():
     assert {info(name).builder for name in DEFAULT_ROWS} == {row.builder for row in every}
     assert set(SMALL) <= set(DEFAULT_ROWS)
     assert set(ONE_SIZE) <= {row.name for row in every}
-    for beginning in (*LARGE, *UNPADDED, *PLACES):
+    for beginning in (*LARGE, *LONG_COMPILED, *UNPADDED, *PLACES):
         assert any(row.name.startswith(beginning) for row in every)
 
 
@@ -194,7 +198,7 @@ def test_trains_in_mixed_precision(name, policy):
     assert {op.compute_dtype for op in model.layers} > {policy.removeprefix("mixed_")}
 
 
-@every_row
+@every_row_compiled
 def test_xla_compiles_training(name):
     """The same losses of two steps as without XLA, in float64.
 
