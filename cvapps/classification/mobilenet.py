@@ -37,7 +37,7 @@ def mobilenet_v1(
     """
     if int(32 * width) < 1:
         raise ValueError(f"expected a width that leaves a channel of the stem's 32, not {width}")
-    settings = dict(activation="relu6", norm=norm, epsilon=1e-3, padding="same")
+    settings: dict = dict(activation="relu6", norm=norm, epsilon=1e-3, padding="same")
     image, x = picture(input_shape, pixels)
     x = conv_norm(x, int(32 * width), 3, 2, name="stem", **settings)
     features, level = {}, 1

@@ -45,7 +45,7 @@ def mobilenet_v2(
     """
     if width <= 0:
         raise ValueError(f"expected a positive width, not {width}")
-    settings = dict(norm=norm, epsilon=1e-3, padding="same")
+    settings: dict = dict(norm=norm, epsilon=1e-3, padding="same")
     image, x = picture(input_shape, pixels)
     x = conv_norm(x, make_divisible(32 * width), 3, 2, activation="relu6", name="stem", **settings)
     features, level = {}, 1

@@ -85,7 +85,7 @@ def resnet(
     """
     image, x = picture(input_shape, pixels)
     x = stem(x, norm)
-    settings = dict(gate=gate, shortcut_kernel=shortcut_kernel, norm=norm)
+    settings: dict = dict(gate=gate, shortcut_kernel=shortcut_kernel, norm=norm)
     settings |= dict(groups=groups, group_width=group_width, stride_on=stride_on)
     features = {}
     for stage, (width, depth) in enumerate(zip((64, 128, 256, 512), depths, strict=True), start=2):

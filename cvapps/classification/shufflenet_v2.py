@@ -65,7 +65,7 @@ def shufflenet_v2(
     return endpoint(image, features, num_classes, name)
 
 
-VARIANTS = {
+VARIANTS: dict[str, dict] = {
     "shufflenet_v2_x0_5": dict(widths=(48, 96, 192)),
     "shufflenet_v2_x1_0": {},
     "shufflenet_v2_x1_5": dict(widths=(176, 352, 704)),
