@@ -2,10 +2,11 @@
 
     python -m pipelines train resnet18_fashion
 
-Hardware: 2 CPU cores, half an hour with all 60,000 training pictures; a GPU, two minutes. Expected: 93 to 95 % of the
-test pictures, what the data set's own table of benchmarks has for residual networks (Xiao et al. 2017,
-arXiv:1708.07747).
-MEASURED
+Hardware: 2 CPU cores, half an hour with all 60,000 training pictures; a GPU, two minutes. Expected: about 94.9 %
+of the test pictures, what the list of benchmarks in the data set's repository, zalandoresearch/fashion-mnist, has for a
+ResNet-18.
+Measured with 12,000 training and 4,000 test pictures, seed 0, mixed_bfloat16: 83.22 % right, 83.30 % of the training
+pictures; 1,400 steps at this rate are too few to fit them.
 """
 
 from pipelines.recipe import Data, Optimizer, Recipe, Schedule

@@ -16,7 +16,7 @@ TENSORFLOW = keras.backend.backend() == "tensorflow"
 DEFAULT_ROWS = (
     "alexnet", "densenet40_k12_cifar", "googlenet", "hrnet_w18_small_v2", "inception_resnet_v2", "inception_v3",
     "inception_v4", "lenet5", "mlp", "mobilenet_v1_x0_25", "mobilenet_v2_x0_35", "nasnet_mobile", "resnet110_v2_cifar",
-    "resnet18", "resnet20_cifar", "shufflenet_v1_g3_x0_25", "shufflenet_v2_x0_5", "simple_convnet", "vgg11",
+    "resnet18", "resnet20_cifar", "shufflenet_v1_g2_x0_25", "shufflenet_v2_x0_5", "simple_convnet", "vgg11",
 )  # fmt: skip
 SMALL = {  # settings of a row by default: a block of each kind shows what the others would, in a fraction of the time
     "alexnet": dict(dense=(64, 64)),
