@@ -38,7 +38,7 @@ LARGE = {
 }  # fmt: skip
 UNPADDED = ("alexnet", "inception_", "zfnet")  # beginnings of names: their layers take places away
 PLACES = ("alexnet", "vgg", "zfnet")  # fc6 has a weight for each place; features take any size
-LONG_COMPILED = (  # beginnings of names: XLA takes a minute for their graphs
+LONG = (  # beginnings of names: XLA takes a minute for their graphs, a SavedModel half of one
     "googlenet", "hrnet", "inception_resnet", "inception_v4", "mobilenet_v2", "nasnet", "shufflenet_v1",
 )  # fmt: skip
 ONE_SIZE = {
@@ -68,8 +68,8 @@ def info(name):
 
 every_row = pytest.mark.parametrize("name", rows())
 every_backbone = pytest.mark.parametrize("name", rows(NO_FEATURES))
-every_row_compiled = pytest.mark.parametrize(
-    "name", rows(default=[case for case in DEFAULT_CASES if not case.startswith(LONG_COMPILED)])
+every_row_by_graph = pytest.mark.parametrize(
+    "name", rows(default=[case for case in DEFAULT_CASES if not case.startswith(LONG)])
 )
 any_size = pytest.mark.parametrize("name", rows(ONE_SIZE))
 
@@ -123,7 +123,7 @@ def test_the_default_rows_are_one_of_each_family():
     assert {info(name).builder for name in DEFAULT_ROWS} == {row.builder for row in every}
     assert set(SMALL) <= set(DEFAULT_ROWS)
     assert set(ONE_SIZE) <= {row.name for row in every}
-    for beginning in (*LARGE, *LONG_COMPILED, *UNPADDED, *PLACES):
+    for beginning in (*LARGE, *LONG, *UNPADDED, *PLACES):
         assert any(row.name.startswith(beginning) for row in every)
 
 
@@ -198,7 +198,7 @@ def test_trains_in_mixed_precision(name, policy):
     assert {op.compute_dtype for op in model.layers} > {policy.removeprefix("mixed_")}
 
 
-@every_row_compiled
+@every_row_by_graph
 def test_xla_compiles_training(name):
     """The same losses of two steps as without XLA, in float64.
 
@@ -216,7 +216,7 @@ def test_xla_compiles_training(name):
 
 
 @pytest.mark.skipif(not TENSORFLOW, reason="a SavedModel is TensorFlow's")
-@every_row
+@every_row_by_graph
 def test_saved_model_is_equal(name, tmp_path):
     import tensorflow as tf
 
