@@ -6,7 +6,7 @@ Hardware: a GPU, a day or two (the paper: two GTX 580, five to six days); ImageN
 `downloads/manual`. Expected: 40.7 % top-1 and 18.2 % top-5 error of the validation pictures (Krizhevsky, Sutskever &
 Hinton 2012, Table 2, one network, ten crops). The paper divides the rate by ten three times, whenever the error stands
 still; here at fixed epochs. Its weights begin with a deviation of 0.01, and some biases at 1; here He's, which need no
-such help. Run here in its quick form alone.
+such help. Not run here.
 """
 
 from pipelines.recipe import Data, Optimizer, Recipe, Schedule

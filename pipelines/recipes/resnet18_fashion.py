@@ -6,7 +6,7 @@ Hardware: 2 CPU cores, half an hour with all 60,000 training pictures; a GPU, tw
 of the test pictures, what the list of benchmarks in the data set's repository, zalandoresearch/fashion-mnist, has for a
 ResNet-18.
 Measured with 12,000 training and 4,000 test pictures, seed 0, mixed_bfloat16: 83.22 % right, 83.30 % of the training
-pictures; 1,400 steps at this rate are too few to fit them.
+pictures; the held-out loss was unstable in the first epochs.
 """
 
 from pipelines.recipe import Data, Optimizer, Recipe, Schedule

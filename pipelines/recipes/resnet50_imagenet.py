@@ -5,7 +5,7 @@
 Hardware: 8 GPUs, a day or less; ImageNet's archives below TFDS's `downloads/manual`, since nobody may fetch them for
 you. Expected: 76.4 % top-1 of the centre crop (Goyal, Table 1: 23.60 % error with batches of 256, and with gammas of
 zero at the end of each branch, which are left out here). He et al. 2015, arXiv:1512.03385, section 3.4 has the rate,
-the batch, the momentum and the decay; ten crops gave them 77.15 %. Run here in its quick form alone.
+the batch, the momentum and the decay; ten crops gave them 77.15 %. Not run here.
 """
 
 from pipelines.recipe import Data, Optimizer, Recipe, Schedule

@@ -5,7 +5,7 @@
 Hardware: 4 GPUs, some days (the paper: four Titan Black, two to three weeks); ImageNet's archives below TFDS's
 `downloads/manual`. Expected: 27.0 % top-1 and 8.8 % top-5 error at one scale, S = Q = 256 (Simonyan & Zisserman 2014,
 arXiv:1409.1556, Table 3, D; section 3.1 has the schedule). Sixteen layers without normalization start from He's
-weights; the paper starts from those of network A. Run here in its quick form alone.
+weights; the paper starts from those of network A. Not run here.
 """
 
 from pipelines.recipe import Data, Optimizer, Recipe, Schedule
