@@ -7,7 +7,8 @@ from keras import layers, ops
 from numpy.testing import assert_allclose, assert_array_equal
 
 import cvapps
-from cvapps.classification.ensemble import ensemble, grid, multi_crop, multi_scale, scales_for, squares
+from cvapps.classification.ensemble import ensemble
+from cvapps.classification.views import grid, multi_crop, multi_scale, scales_for, squares
 from tests import tolerances
 
 AVERAGES = ("logits", "probabilities")
