@@ -213,7 +213,8 @@ def test_more_calls_than_the_limit_are_refused_over_grpc(base, gate):
         assert ask_by_grpc(endpoint.grpc) == "RESOURCE_EXHAUSTED"
         gate.released.set()
         assert first.result() == "OK"
-        assert ask_by_grpc(endpoint.grpc) == "OK"
+        answers = (ask_by_grpc(endpoint.grpc) for _ in range(1000))  # gRPC counts a call a moment beyond its answer
+        assert next(answer for answer in answers if answer != "RESOURCE_EXHAUSTED") == "OK"
 
 
 def test_ending_finishes_calls_in_flight(base, gate):
