@@ -1,0 +1,46 @@
+"""What the contract must know of a task: its outputs, and targets and a loss to train a step with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+
+from cvapps.training import JointlyTrained
+
+
+@dataclass(frozen=True)
+class Task:
+    """How the models of one task are built small, judged and trained."""
+
+    targets: Callable  # (the arrays that the model gives, in their own structure) -> a target of each picture
+    loss: Callable[[], Callable]
+    channels: int  # of the principal output
+    settings: dict = field(default_factory=dict)  # of every builder of the task
+
+
+CLASSES = {"num_classes": 7}
+
+
+def principal(outputs):
+    """What answers, of a model that may have further outputs."""
+    return outputs["logits"] if isinstance(outputs, dict) else outputs
+
+
+def class_numbers(outputs):
+    """A class for each picture."""
+    return np.array([0, 3, 6])
+
+
+TASKS = {
+    "classification": Task(
+        class_numbers, lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True), 7, CLASSES
+    ),
+}
+
+
+def trained(model, task, optimizer, **compile_settings):
+    """The model ready for `train_on_batch`, with the task's loss."""
+    model = JointlyTrained(model, TASKS[task].loss())
+    model.compile(optimizer, **compile_settings)
+    return model
