@@ -29,7 +29,8 @@ import tensorflow as tf
 
 import cvapps
 from cvapps.analysis.surgery import fold_batch_norm
-from pipelines.serving_graph import classifier, signatures
+from pipelines.endpoints import classification
+from pipelines.serving_graph import network, signatures
 
 FORMS = dict(variables=(False, False), folded=(True, False), frozen=(False, True), both=(True, True))  # fold, freeze
 
@@ -37,10 +38,11 @@ FORMS = dict(variables=(False, False), folded=(True, False), frozen=(False, True
 def write(model: keras.Model, folder: Path, frozen: bool) -> None:
     """The endpoint's graph around `model`."""
     size, names = model.input_shape[1:3], tuple(map(str, range(model.output_shape[1])))
-    classify = classifier(model, size, names, frozen)
+    endpoint = classification(names, size, 1.0)
+    answer = network(model, endpoint, frozen)
     module = tf.Module()
-    module.weights = classify.get_concrete_function().graph.variables
-    tf.saved_model.save(module, str(folder), signatures(classify, size, 1.0, names))
+    module.weights = answer.get_concrete_function().graph.variables
+    tf.saved_model.save(module, str(folder), signatures(answer, endpoint))
 
 
 class Endpoint:

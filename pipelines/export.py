@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from pipelines import tracking
+from pipelines.endpoints import Endpoint
 from pipelines.publish import publishing
 from pipelines.saved_model import stamp, write_saved_model
 from pipelines.warmup import replay
@@ -18,10 +19,8 @@ from pipelines.warmup import replay
 def package(
     model: keras.Model,
     folder: Path,
+    endpoint: Endpoint,
     *,
-    class_names: tuple[str, ...],
-    size: tuple[int, int],
-    eval_crop: float,
     name: str,
     metadata: dict[str, Any],
     sample: np.ndarray,
@@ -34,17 +33,8 @@ def package(
     folder = Path(folder)
     shutil.rmtree(folder, ignore_errors=True)
     tracking.write_mlflow_model(model, folder, np.clip(np.rint(sample), 0, 255).astype(np.uint8))
-    (folder / "labels.json").write_text(json.dumps(list(class_names), indent=1, ensure_ascii=False) + "\n")
-    write_saved_model(
-        model,
-        folder / "serving",
-        class_names=class_names,
-        size=size,
-        eval_crop=eval_crop,
-        name=name,
-        metadata=metadata,
-        sample=sample,
-    )
+    (folder / "labels.json").write_text(json.dumps(list(endpoint.labels), indent=1, ensure_ascii=False) + "\n")
+    write_saved_model(model, folder / "serving", endpoint, name=name, metadata=metadata, sample=sample)
     return folder
 
 

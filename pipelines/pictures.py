@@ -97,9 +97,14 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, class_names: S
     for what, values in (("label", labels), ("prediction", predictions)):
         if len(values) and not 0 <= values.min() <= values.max() < count:
             raise ValueError(f"each {what} must lie in 0..{count - 1}, not {values.min()}..{values.max()}")
-    counts = (
-        count_confusions(labels, predictions, labels=np.arange(count)) if len(labels) else np.zeros((count, count), int)
-    )
+    if not len(labels):
+        return confusion_counts(np.zeros((count, count), int), class_names)
+    return confusion_counts(count_confusions(labels, predictions, labels=np.arange(count)), class_names)
+
+
+def confusion_counts(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
+    """The same picture from counts (C, C), true classes by rows."""
+    counts, count = np.asarray(counts), len(class_names)
     parts = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     cell = 0.9 if count <= 4 else 0.5 if count <= 20 else 0.25 if count <= 50 else 0.16
     small = 9 if count <= 20 else 7 if count <= 50 else 5.5
@@ -122,8 +127,9 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, class_names: S
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     right = int(np.trace(counts))
-    accuracy = f": {right / len(labels):.2%} right" if len(labels) else ""
-    axes.set_title(f"{right:,} of {len(labels):,}{accuracy}", fontsize=11)
+    total = int(counts.sum())
+    accuracy = f": {right / total:.2%} right" if total else ""
+    axes.set_title(f"{right:,} of {total:,}{accuracy}", fontsize=11)
     beside = figure.add_axes(
         ((left + side + 0.2) / width, (bottom + 0.15 * side) / height, 0.16 / width, 0.7 * side / height)
     )
@@ -133,7 +139,8 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, class_names: S
     if count <= 20:
         for i, j in np.argwhere(counts):
             colour = "white" if parts[i, j] > 0.3 else "black"
-            axes.text(j, i, f"{counts[i, j]:,}", ha="center", va="center", color=colour, fontsize=small)
+            words = f"{counts[i, j]:,}" if counts.max() < 1e5 else f"{parts[i, j]:.0%}"  # of pixels there are too many
+            axes.text(j, i, words, ha="center", va="center", color=colour, fontsize=small)
     else:
         words = _worst_confusions(counts, class_names)
         figure.text((left + side + 1.2) / width, (bottom + side / 2) / height, words, va="center", fontsize=8)

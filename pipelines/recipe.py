@@ -59,8 +59,11 @@ class Recipe:
     epochs: int = 30
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
-    label_smoothing: float = 0.0
+    loss: str = ""  # of the task's table, with its numbers: "separation(10, 5)"; without a name the task's usual
+    label_smoothing: float = 0.0  # of classification
     auxiliary_weight: float = 0.3  # of the loss of each auxiliary classifier, where the model has such
+    initial: str = ""  # first weights by layer name: "imagenet", "run:RECIPE" of its newest finished run, or a file
+    frozen: tuple[str, ...] = ()  # beginnings of the names of layers that stay as they are
     ema: float | None = None  # momentum of the weights' moving average, which validation and export then use
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "mixed_bfloat16"
     epoch_steps: int | None = None  # ends every epoch, and validation, after so many batches

@@ -1,9 +1,9 @@
-"""A classifier as TensorFlow Serving wants it: one folder that its C++ loader runs, with each weight in it once.
+"""A model as TensorFlow Serving wants it: one folder that its C++ loader runs, with each weight in it once.
 
 What Keras' own writers give holds each weight twice, and tf.saved_model.save of a module that holds a Keras model gives
 what the C++ loader refuses. Here the model is only in the closure of one function that every signature calls, and no
 Keras object is tracked. The weights are constants of that function up to FREEZE_BELOW, and batch normalization is
-folded into the convolutions where the sample then gives the same probabilities; `benchmarks/serving_graph.py` measures
+folded into the convolutions where the sample then gives the same answers; `benchmarks/serving_graph.py` measures
 what both are worth.
 """
 
@@ -17,13 +17,13 @@ import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from cvapps.analysis.surgery import fold_batch_norm
-from pipelines.data.decode import fit
+from pipelines.endpoints import Endpoint, principal
 from pipelines.publish import publishing
-from pipelines.serving_graph import classifier, max_batch, signatures
+from pipelines.serving_graph import max_batch, network, signatures
 from pipelines.warmup import replay, write_warmup
 
 FREEZE_BELOW = 128 * 2**20  # bytes of weights; constants take ten times that in memory, twenty while loading
-SAME_RELATIVE, SAME_ABSOLUTE = 1e-5, 1e-6  # two probabilities that stand for the same answer
+SAME_RELATIVE, SAME_ABSOLUTE = 1e-5, 1e-6  # two numbers that stand for the same answer
 DESCRIPTION = Path("assets.extra", "cvapps.json")  # TensorFlow Serving leaves this folder alone
 CLASSIFY = "tensorflow/serving/classify"
 
@@ -31,10 +31,8 @@ CLASSIFY = "tensorflow/serving/classify"
 def write_saved_model(
     model: keras.Model,
     folder: Path,
+    endpoint: Endpoint,
     *,
-    class_names: tuple[str, ...],
-    size: tuple[int, int],
-    eval_crop: float,
     name: str,
     metadata: dict[str, Any],
     version: int | None = None,
@@ -42,36 +40,38 @@ def write_saved_model(
 ) -> Path:
     """Writes `folder`, whole or not at all, and gives it back.
 
-    `size` (height, width) and `eval_crop` are the recipe's validation transform; `sample` is pictures after it, (N,
-    height, width, 3) in [0, 255], or noise where there are none. `metadata`, anything JSON can hold, goes into
-    assets.extra/cvapps.json beside labels, preprocessing, name and version. The version is known after registration
-    only: `stamp` puts it in. Raises ValueError for a model, names and a size that do not belong together,
+    `sample` is pictures after the endpoint's validation transform, (N, height, width, 3) in [0, 255], or noise where
+    there are none. `metadata`, anything JSON can hold, goes into assets.extra/cvapps.json beside labels, preprocessing,
+    name and version. The version is known after registration only: `stamp` puts it in. Raises ValueError for a model,
+    names and a size that do not belong together,
     FileExistsError for a folder with another content, OSError (ENOSPC) for a full disk.
     """
-    _check(model, class_names, size)
+    _check(model, endpoint)
     if sample is None:
-        sample = np.random.default_rng(0).integers(0, 256, (8, *size, 3), np.uint8)
-    served = _fastest(model, sample)
+        sample = np.random.default_rng(0).integers(0, 256, (8, *endpoint.size, 3), np.uint8)
+    served = _fastest(model, endpoint, sample)
     frozen = sum(v.value.dtype.size * np.prod(v.shape) for v in served.weights) < FREEZE_BELOW
-    classify = classifier(served, size, class_names, frozen)
+    answer = network(served, endpoint, frozen)
     module = tf.Module()  # of TensorFlow's own variables: with Keras' objects in it the C++ loader finds none of them
-    module.weights = classify.get_concrete_function().graph.variables
+    module.weights = answer.get_concrete_function().graph.variables
     choices = dict(weights="constants" if frozen else "variables", batch_norm="kept" if served is model else "folded")
-    preprocessing = dict(size=list(size), eval_crop=eval_crop, max_batch=max_batch(size))
+    preprocessing = {**endpoint.preprocessing, "max_batch": max_batch(endpoint.size)}
     picture = np.clip(np.rint(sample[0]), 0, 255).astype(np.uint8)
+    ways = signatures(answer, endpoint)
     with publishing(folder) as temporary:
-        tf.saved_model.save(module, str(temporary), signatures(classify, size, eval_crop, class_names))
+        tf.saved_model.save(module, str(temporary), ways)
         (temporary / DESCRIPTION).parent.mkdir()
-        _write_description(temporary, {**metadata, "labels": list(class_names), **preprocessing, **choices})
+        _write_description(temporary, {**metadata, "labels": list(endpoint.labels), **preprocessing, **choices})
         stamp(temporary, name, version)
-        write_warmup(temporary, name, picture, probabilities(model, fit(tf.constant(picture), size, eval_crop)[None]))
+        expected = compared(model, endpoint, endpoint.prepare(tf.constant(picture))[None])
+        write_warmup(temporary, name, picture, {endpoint.compared: expected}, scores="classify" in ways)
         replay(temporary)
     return Path(folder)
 
 
-def probabilities(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """What the endpoint must answer: pictures (N, h, w, 3) of the network's own size -> float32 (N, C)."""
-    return tf.nn.softmax(model(images, training=False)).numpy()
+def compared(model: keras.Model, endpoint: Endpoint, images: np.ndarray) -> np.ndarray:
+    """The numbers that the endpoint must answer for pictures (N, h, w, 3) of the network's own size."""
+    return endpoint.answer(model(images, training=False))[endpoint.compared].numpy()
 
 
 def describe(folder: Path) -> dict[str, Any]:
@@ -89,7 +89,8 @@ def stamp(folder: Path, name: str, version: int | None) -> None:
     saved = SavedModel.FromString(file.read_bytes())
     for graph in saved.meta_graphs:
         graph.meta_info_def.meta_graph_version = f"{name}/{'unregistered' if version is None else version}"
-        graph.signature_def["classify"].method_name = CLASSIFY
+        if "classify" in graph.signature_def:
+            graph.signature_def["classify"].method_name = CLASSIFY
     file.write_bytes(saved.SerializeToString(deterministic=True))  # so that exporting twice gives the same bytes
     (folder / "fingerprint.pb").unlink(missing_ok=True)  # a checksum of what was there before; nothing needs it
 
@@ -98,17 +99,18 @@ def _write_description(folder: Path, description: dict[str, Any]) -> None:
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n")
 
 
-def _check(model: keras.Model, class_names: tuple[str, ...], size: tuple[int, int]) -> None:
+def _check(model: keras.Model, endpoint: Endpoint) -> None:
     """Raises ValueError where the parts of an endpoint do not belong together."""
-    wanted = (None, len(class_names))
-    if model.output_shape != wanted:
-        raise ValueError(f"{model.name} gives {model.output_shape}; {len(class_names)} class names need {wanted}")
-    picture, takes = (*size, 3), model.input_shape[1:]
+    gives = principal(model.output).shape
+    if gives[-1] != endpoint.outputs:
+        names = f"{len(endpoint.labels)} class names need" if endpoint.labels else "the endpoint needs"
+        raise ValueError(f"{model.name} gives {gives}; {names} {(*gives[:-1], endpoint.outputs)}")
+    picture, takes = (*endpoint.size, 3), model.input_shape[1:]
     if len(takes) != 3 or any(t not in (None, p) for t, p in zip(takes, picture, strict=True)):
         raise ValueError(f"{model.name} takes pictures of {takes}; the recipe would give it {picture}")
 
 
-def _fastest(model: keras.Model, sample: np.ndarray) -> keras.Model:
+def _fastest(model: keras.Model, endpoint: Endpoint, sample: np.ndarray) -> keras.Model:
     """The model with its batch normalization folded away, or the model itself where that changes the answers.
 
     Under half precision a folded network rounds elsewhere, which shows in the second digit: it stays as trained.
@@ -116,5 +118,5 @@ def _fastest(model: keras.Model, sample: np.ndarray) -> keras.Model:
     if any(layer.compute_dtype != "float32" for layer in model.layers):
         return model
     folded = fold_batch_norm(model)
-    equal = np.allclose(probabilities(folded, sample), probabilities(model, sample), SAME_RELATIVE, SAME_ABSOLUTE)
-    return folded if equal else model
+    theirs, ours = (compared(one, endpoint, sample) for one in (model, folded))
+    return folded if np.allclose(ours, theirs, SAME_RELATIVE, SAME_ABSOLUTE) else model

@@ -1,9 +1,8 @@
 """The graph that is served: pictures in several forms, one validation transform, one network, named answers.
 
 `serving_default` takes `image_bytes`, string [N] of JPEG, PNG, GIF or BMP; `pixels` float32 and `pixels_uint8` uint8
-[N, H, W, 3] of any size. Each gives `labels` string [N], `probabilities` float32 [N, C] and the best k = min(5, C) as
-`top_labels` string, `top_probabilities` float32 and `top_classes` int32 [N, k]. `classify` is TensorFlow Serving's own
-form: `inputs`, string [N] of serialized tf.Example with the feature `image_bytes`, to `classes` string and `scores`
+[N, H, W, 3] of any size. Each gives what the task's endpoint answers. Of classifiers `classify` is TensorFlow Serving's
+own form: `inputs`, string [N] of serialized tf.Example with the feature `image_bytes`, to `classes` string and `scores`
 float32 [N, C], in the order of the classes. An empty batch gives empty answers.
 
 Refused with InvalidArgument: more pictures at once than MAX_BATCH_PIXELS allows, pictures without a pixel, and what
@@ -11,17 +10,16 @@ Refused with InvalidArgument: more pictures at once than MAX_BATCH_PIXELS allows
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from pipelines.data.decode import MAGIC, decode_image, fit
+from pipelines.data.decode import MAGIC, decode_image
+from pipelines.endpoints import Endpoint, Outputs
 
-TOP = 5
 MAX_BATCH_PIXELS = 1 << 24  # as the network sees them: 334 pictures of 224 x 224, 16,384 of 32 x 32
 DECODED_AT_ONCE = 4  # pictures; each may take what decode.MAX_PIXELS allows
-
-Outputs = dict[str, tf.Tensor]
 
 
 def max_batch(size: tuple[int, int]) -> int:
@@ -29,55 +27,38 @@ def max_batch(size: tuple[int, int]) -> int:
     return max(1, MAX_BATCH_PIXELS // (size[0] * size[1]))
 
 
-def classifier(
-    model: keras.Model, size: tuple[int, int], class_names: tuple[str, ...], frozen: bool
-) -> tf.types.experimental.PolymorphicFunction:
+def network(model: keras.Model, endpoint: Endpoint, frozen: bool) -> tf.types.experimental.PolymorphicFunction:
     """One tf.function that holds the network, float32 [N, h, w, 3] -> named answers.
 
     Its weights are constants where `frozen`, else the model's variables.
     """
-    logits = _frozen(model) if frozen else lambda images: model(images, training=False)
+    outputs = _frozen(model) if frozen else lambda images: model(images, training=False)
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *size, 3), tf.float32)], autograph=False)
-    def classify(images: tf.Tensor) -> Outputs:
+    @tf.function(input_signature=[tf.TensorSpec((None, *endpoint.size, 3), tf.float32)], autograph=False)
+    def answer(images: tf.Tensor) -> Outputs:
         count = tf.shape(images)[0]
         # fused kernels refuse an empty batch, so it is computed as a batch of one and cut
         images = tf.pad(images, [[0, tf.maximum(1 - count, 0)], [0, 0], [0, 0], [0, 0]])
-        scores = tf.nn.softmax(logits(images))[:count]
-        best, classes = tf.math.top_k(scores, min(TOP, len(class_names)))
-        labels = tf.gather(tf.constant(class_names), classes)
-        return dict(
-            labels=labels[:, 0], probabilities=scores, top_labels=labels, top_probabilities=best, top_classes=classes
-        )
+        return {name: values[:count] for name, values in endpoint.answer(outputs(images)).items()}
 
-    return classify
+    return answer
 
 
-def _frozen(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+def _frozen(model: keras.Model) -> Callable[[tf.Tensor], Any]:
     """The model as a function of pictures alone, its weights as they are now."""
     state = model.trainable_variables, model.non_trainable_variables
     weights = [[tf.constant(v.numpy()) for v in part] for part in state]
 
-    def logits(images: tf.Tensor) -> tf.Tensor:
-        outputs, _ = model.stateless_call(*weights, images, training=False)
-        return outputs
+    def outputs(images: tf.Tensor) -> Any:
+        return model.stateless_call(*weights, images, training=False)[0]
 
-    return logits
+    return outputs
 
 
-def signatures(
-    classify: Callable[[tf.Tensor], Outputs], size: tuple[int, int], eval_crop: float, class_names: tuple[str, ...]
-) -> dict[str, Callable]:
-    """The four ways in by name, each a tf.function over the same `classify`."""
+def signatures(answer: Callable[[tf.Tensor], Outputs], endpoint: Endpoint) -> dict[str, Callable]:
+    """The ways in by name, each a tf.function over the same `answer`."""
+    size, prepare = endpoint.size, endpoint.prepare
     most = max_batch(size)
-
-    def prepare(picture: tf.Tensor) -> tf.Tensor:
-        """The validation transform: any [H, W, 3] -> float32 [h, w, 3]."""
-        if eval_crop != 1:
-            return fit(picture, size, eval_crop)
-        # resampling would give back the same numbers, a millisecond later at 224 x 224
-        same = tf.reduce_all(tf.shape(picture)[:2] == size)
-        return tf.cond(same, lambda: tf.cast(picture, tf.float32), lambda: fit(picture, size))
 
     def each(transform: Callable, batch: tf.Tensor) -> tf.Tensor:
         """`transform` on every element: [N, ...] -> float32 [N, h, w, 3]."""
@@ -92,7 +73,7 @@ def signatures(
         shape = tf.shape(batch)
         filled = tf.debugging.Assert(tf.reduce_min(shape[1:3]) > 0, ["pictures without a pixel; shape:", shape], 4)
         with tf.control_dependencies([filled]):
-            return classify(each(prepare, batch))
+            return answer(each(prepare, batch))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)  # two signatures share its graph
     def from_bytes(encoded: tf.Tensor) -> Outputs:
@@ -100,7 +81,7 @@ def signatures(
         unknown = ["not a JPEG, PNG, GIF or BMP picture; counted from 0, number", tf.where(~known)[:, 0]]
         pictures = tf.debugging.Assert(tf.reduce_all(known), unknown, 10)
         with tf.control_dependencies([pictures]):
-            return classify(each(lambda one: prepare(decode_image(one)), encoded))
+            return answer(each(lambda one: prepare(decode_image(one)), encoded))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def serving_default(image_bytes: tf.Tensor) -> Outputs:
@@ -114,10 +95,15 @@ def signatures(
     def pixels_uint8(pixels: tf.Tensor) -> Outputs:
         return from_pixels(pixels)
 
+    ways: dict[str, Callable] = dict(serving_default=serving_default, pixels=pixels, pixels_uint8=pixels_uint8)
+    if not endpoint.examples:
+        return ways
+    key = endpoint.examples
+
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def examples(inputs: tf.Tensor) -> Outputs:
         parsed = tf.io.parse_example(inputs, {"image_bytes": tf.io.FixedLenFeature([], tf.string)})
-        scores = from_bytes(parsed["image_bytes"])["probabilities"]
-        return dict(classes=tf.tile([class_names], [tf.shape(scores)[0], 1]), scores=scores)
+        scores = from_bytes(parsed["image_bytes"])[key]
+        return dict(classes=tf.tile([endpoint.labels], [tf.shape(scores)[0], 1]), scores=scores)
 
-    return dict(serving_default=serving_default, pixels=pixels, pixels_uint8=pixels_uint8, classify=examples)
+    return {**ways, "classify": examples}

@@ -14,11 +14,11 @@ import cvapps
 from pipelines import checkpoint, export, pictures, tracking
 from pipelines import recipe as recipes
 from pipelines.callbacks import Diverged, Every, Pace, RestoreMetrics, StopOnNaN, StopWhenAsked
-from pipelines.data.classification import ClassificationData, open_data
+from pipelines.data.batches import Batches
 from pipelines.environment import environment_tags
-from pipelines.evaluate import predict_all, track_mistakes
 from pipelines.recipe import Recipe
 from pipelines.runs import Interrupted, RunFolder, open_run_folder
+from pipelines.tasks import Task, task_of
 from pipelines.trainer import Trainer, build_trainer
 
 log = logging.getLogger(__name__)
@@ -35,9 +35,9 @@ def train(name: str, recipe: Recipe) -> RunFolder:
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(recipe.seed)
     with open_run_folder(name, recipe) as folder:
-        data = open_data(recipe)
+        data = task_of(recipe).open_data(recipe)
         epoch_steps = min(recipe.epoch_steps or data.steps_per_epoch, data.steps_per_epoch)
-        trainer = build_trainer(recipe, len(data.class_names), epoch_steps)
+        trainer = build_trainer(recipe, data, epoch_steps)
         params = {"recipe": name, **recipes.flatten(recipe)}
         tags = {**environment_tags(), "data.fingerprint": data.fingerprint}
         run = tracking.open_run(name, params, tags, name, folder.tracked)
@@ -62,7 +62,7 @@ class Training:
 
     name: str
     recipe: Recipe
-    data: ClassificationData
+    data: Batches
     epoch_steps: int
     trainer: Trainer
     folder: RunFolder
@@ -70,12 +70,17 @@ class Training:
     history: list[dict[str, float]] = field(default_factory=list)  # the finished epochs' metrics
     stop: StopWhenAsked = field(default_factory=StopWhenAsked)
 
+    @property
+    def task(self) -> Task:
+        """What the recipe's model is for."""
+        return task_of(self.recipe)
+
     def show_beginning(self) -> None:
         """Tracks what is known before the first step: the network and a batch as it sees it."""
         self.run.text(cvapps.analysis.profile(self.trainer.model).to_markdown(), "profile.md")
         self.run.picture(pictures.architecture_diagram(self.trainer.model), "architecture.png")
-        images, labels = next(iter(self.data.training_batches(0)))
-        self.run.picture(pictures.batch_sheet(images.numpy(), labels.numpy(), self.data.class_names), "batch.png")
+        batch = next(iter(self.data.training_batches(0)))
+        self.run.picture(self.task.batch_sheet(batch, self.data), "batch.png")
 
     def fit(self) -> None:
         """Runs the epochs that are left."""
@@ -128,6 +133,9 @@ class Training:
         with self.trainer.best_weights():
             validation = self.data.validation_batches().take(self.recipe.epoch_steps or -1)
             validated = model.evaluate(validation, verbose=0, return_dict=True)
+            if self.task.epoch_sheet:
+                sheet = self.task.epoch_sheet(self.task.inference(model), self.data)
+                self.run.picture(sheet, f"epochs/{epoch + 1:04}.png")
         figures = {name: values[-1] for name, values in trained.history.items()}
         figures |= {f"val_{name}": value for name, value in validated.items()}
         self.history.append({name: float(value) for name, value in figures.items()})
@@ -143,9 +151,10 @@ class Training:
 
     def save_batch(self, epoch: int, step: int) -> Path:
         """Writes the batch of the given step, which is a function of seed, epoch and step and so still at hand."""
-        images, labels = next(iter(self.data.training_batches(epoch, skip=step)))
+        batch = next(iter(self.data.training_batches(epoch, skip=step)))
+        parts = dict(zip(("images", "labels", "weights"), (part.numpy() for part in batch), strict=False))
         path = self.folder.path / "diverged_batch.npz"
-        np.savez_compressed(path, images=images.numpy(), labels=labels.numpy(), epoch=epoch, step=step)
+        np.savez_compressed(path, **parts, epoch=epoch, step=step)
         return path
 
     def keep_result(self) -> None:
@@ -153,19 +162,16 @@ class Training:
         curves = {name: [epoch[name] for epoch in self.history] for name in self.history[-1]}
         self.run.picture(pictures.training_curves(curves), "curves.png")
         with self.trainer.best_weights():
-            model = self.trainer.inference
-            labels, probabilities = predict_all(model, self.data, self.recipe.epoch_steps)
-            track_mistakes(self.run, self.data, labels, probabilities)
+            model = self.task.inference(self.trainer.model)
+            self.task.review(model, self.data, self.recipe.epoch_steps).track(self.run)
             model.save(self.folder.model, include_optimizer=False)
-            sample, _ = next(iter(self.data.validation_batches()))
+            images, *_ = next(iter(self.data.validation_batches()))
             export.package(
                 model,
                 self.folder.package,
-                class_names=self.data.class_names,
-                size=self.recipe.data.size,
-                eval_crop=self.recipe.data.eval_crop,
+                self.task.endpoint(self.recipe, self.data),
                 name=self.name,
                 metadata={"recipe": recipes.flatten(self.recipe), "data": self.data.fingerprint},
-                sample=sample.numpy()[:8],
+                sample=images.numpy()[:8],
             )
         self.folder.finish({**self.history[-1], "run_id": self.run.run_id})

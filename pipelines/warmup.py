@@ -11,14 +11,16 @@ import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 REQUESTS = Path("assets.extra", "tf_serving_warmup_requests")
-ELSEWHERE = 0.02  # between two probabilities: another device sums in another order, half precision shows it most
+ELSEWHERE = 0.02  # between two answers: another device sums in another order, half precision shows it most
 
 
-def write_warmup(folder: Path, name: str, picture: np.ndarray, probabilities: np.ndarray) -> None:
+def write_warmup(folder: Path, name: str, picture: np.ndarray, expected: dict[str, np.ndarray], scores: bool) -> None:
     """One request for each signature, so that none is slow at first.
 
-    `picture` is uint8 (H, W, 3), `probabilities` (1, C) what the model says to it.
+    `picture` is uint8 (H, W, 3), `expected` one answer of the model to it by name, (1, ...); with `scores` it is the
+    scores of the classes, which the signature `classify` gives.
     """
+    ((output, values),) = expected.items()
     encoded = tf.io.encode_png(picture).numpy()
     inputs = dict(
         serving_default=("image_bytes", [encoded]),
@@ -32,8 +34,10 @@ def write_warmup(folder: Path, name: str, picture: np.ndarray, probabilities: np
             predict.request.model_spec.name = name
             predict.request.model_spec.signature_name = signature
             predict.request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
-            predict.response.outputs["probabilities"].CopyFrom(tf.make_tensor_proto(probabilities))
+            predict.response.outputs[output].CopyFrom(tf.make_tensor_proto(values))
             file.write(log.SerializeToString(deterministic=True))
+        if not scores:
+            return
         log = PredictionLog()
         request = log.classify_log.request
         request.model_spec.name = name
@@ -41,7 +45,7 @@ def write_warmup(folder: Path, name: str, picture: np.ndarray, probabilities: np
         example = request.input.example_list.examples.add()
         example.features.feature["image_bytes"].bytes_list.value.append(encoded)
         answer = log.classify_log.response.result.classifications.add()
-        for score in probabilities[0]:
+        for score in values[0]:
             answer.classes.add(score=score)
         file.write(log.SerializeToString(deterministic=True))
 

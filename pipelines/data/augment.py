@@ -4,22 +4,16 @@ Each is a pure function of its picture and a seed, int [2], which derives from t
 picture's number: no order of execution changes what comes out. Pictures are float32 [H, W, 3] in 0..255 throughout.
 """
 
-import ast
-import inspect
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import tensorflow as tf
 
-from cvapps.registry import nearest
 from pipelines.data.decode import decode_and_crop, resize
 from pipelines.data.photometric import brightness, color, contrast
+from pipelines.data.plan import fold_in
 from pipelines.data.rand_augment import rand_augment
 
-fold_in = tf.random.experimental.stateless_fold_in
 uniform = tf.random.stateless_uniform
 
 # Principal components of ImageNet's pixels, scaled to 0..1: the table that goes with Krizhevsky et al. 2012, section
@@ -185,65 +179,4 @@ PICTURES = {
     "rand_augment": rand_augment,
 }
 BATCHES = {"mixup": mixup, "cutmix": cutmix}
-OWN_ARGUMENTS = {"content", "image", "images", "labels", "seed", "size"}  # not for the recipe to give
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A recipe's augmentations with their parameters bound, in the three places where they apply."""
-
-    crop: Callable[..., tf.Tensor] | None  # (content, seed, size) -> image
-    pictures: tuple[Callable[..., tf.Tensor], ...]  # (image, seed) -> image
-    batches: tuple[Callable[..., tuple[tf.Tensor, tf.Tensor]], ...]  # (images, labels, seed) -> both
-
-    def picture(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """What is done to one picture after it is decoded and has its size."""
-        for number, change in enumerate(self.pictures):
-            image = tf.ensure_shape(change(image, fold_in(seed, number)), image.shape)
-        return image
-
-    def batch(self, images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """What is done to a batch and its one-hot labels."""
-        for number, change in enumerate(self.batches):
-            images, labels = change(images, labels, fold_in(seed, number))
-        return images, labels
-
-
-def plan(names: Sequence[str]) -> Plan:
-    """The augmentations of a recipe, in its order: "name" or "name(number, ...)".
-
-    Raises ValueError for an unknown name, with the nearest, for parameters that it doesn't take, and for an order that
-    cannot be: what crops decodes, so it comes first; what mixes pictures needs a batch, so it comes last.
-    """
-    tables: tuple[dict[str, Callable], ...] = (CROPS, PICTURES, BATCHES)
-    known = {name: function for table in tables for name, function in table.items()}
-    found: list[tuple[int, Callable]] = []
-    for text in names:
-        match = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", text)
-        name, inside = (match[1], match[2] or "") if match else (text, "")
-        if name not in known:
-            raise ValueError(f"no augmentation is called {name!r}; {nearest(name, known)}")
-        place = next(i for i, table in enumerate(tables) if name in table)
-        found.append((place, _bind(text, known[name], inside)))
-    places = [place for place, _ in found]
-    if places != sorted(places) or places.count(0) > 1:
-        raise ValueError(
-            f"the order of {list(names)} cannot be: first at most one of {list(CROPS)}, last those of {list(BATCHES)}"
-        )
-    crops, pictures, batches = (tuple(function for at, function in found if at == place) for place in range(3))
-    return Plan(crops[0] if crops else None, pictures, batches)
-
-
-def _bind(text: str, function: Callable, inside: str) -> Callable:
-    """The function with the numbers between the parentheses as its parameters."""
-    free = [p for p in inspect.signature(function).parameters.values() if p.name not in OWN_ARGUMENTS]
-    try:
-        values = ast.literal_eval(f"({inside},)") if inside.strip() else ()
-        sound = len(values) <= len(free) and all(type(value) in (int, float) for value in values)
-        sound = sound and all(type(value) is int for value, p in zip(values, free, strict=False) if p.annotation is int)
-    except (ValueError, SyntaxError):
-        sound = False
-    if not sound:
-        wanted = ", ".join(f"{p.name}: {p.annotation.__name__} = {p.default}" for p in free)
-        raise ValueError(f"{text!r}: the parameters of {function.__name__} are ({wanted})")
-    return partial(function, **{p.name: value for p, value in zip(free, values, strict=False)})
+TABLES = (CROPS, PICTURES, BATCHES)

@@ -13,6 +13,7 @@ from cvapps import registry
 from cvapps.blocks import conv_norm, endpoint, picture
 from cvapps.classification.inception import AUXILIARY_WEIGHT, with_auxiliaries
 from pipelines import checkpoint
+from pipelines.data.classification import open_data
 from pipelines.evaluate import evaluate
 from pipelines.recipe import Data, Optimizer, Recipe, load, override, quick
 from pipelines.schedules import learning_rate
@@ -79,7 +80,8 @@ def arrays(folder):
 @pytest.mark.parametrize("weight", [AUXILIARY_WEIGHT, 0.7])
 def test_the_training_loss_is_the_weighted_sum_by_hand(weight, rng):
     settings = {"auxiliary": True, "dropout": 0.0}
-    model = build_trainer(dataclasses.replace(RECIPE, settings=settings, auxiliary_weight=weight), 10, 5).model
+    recipe = dataclasses.replace(RECIPE, settings=settings, auxiliary_weight=weight)
+    model = build_trainer(recipe, open_data(recipe), 5).model
     x, truth = rng.uniform(0, 255, (4, 16, 16, 3)).astype("float32"), np.eye(10, dtype="float32")[[1, 3, 5, 9]]
     for step, training in ((model.test_on_batch, False), (model.train_on_batch, True)):
         logits = {name: keras.ops.convert_to_numpy(y) for name, y in model(x, training=training).items()}

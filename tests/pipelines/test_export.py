@@ -22,14 +22,16 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 import cvapps
 from pipelines import saved_model, tracking
 from pipelines.data.decode import decode_image, fit
+from pipelines.endpoints import classification
 from pipelines.export import export, package
-from pipelines.saved_model import describe, probabilities, stamp, write_saved_model
+from pipelines.saved_model import describe, stamp, write_saved_model
 from pipelines.warmup import REQUESTS, replay
 from tests.pipelines import capi
 from tests.tolerances import EXACT, SAME_MATH
 
 CLASSES = ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "größter Lkw")
 SIZE, CROP = (32, 32), 0.875
+FORM = dict(class_names=CLASSES, size=SIZE, eval_crop=CROP)
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 OUTPUTS = {"labels", "probabilities", "top_labels", "top_probabilities", "top_classes"}
 
@@ -61,8 +63,14 @@ def small(**settings) -> keras.Model:
 
 
 def write(model: keras.Model, folder: Path, **changes) -> Path:
-    settings = dict(class_names=CLASSES, size=SIZE, eval_crop=CROP, name="tiny", metadata={"recipe": {"epochs": 3}})
-    return write_saved_model(model, folder, **{"sample": pictures(4, *SIZE), **settings, **changes})
+    form = {key: changes.pop(key, value) for key, value in FORM.items()}
+    settings = dict(name="tiny", metadata={"recipe": {"epochs": 3}}, sample=pictures(4, *SIZE))
+    return write_saved_model(model, folder, classification(**form), **{**settings, **changes})
+
+
+def probabilities(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """What the endpoint must answer: pictures (N, h, w, 3) of the network's own size -> float32 (N, C)."""
+    return tf.nn.softmax(model(images, training=False)).numpy()
 
 
 def encoded(picture: np.ndarray, form: str = "PNG", **settings) -> bytes:
@@ -418,9 +426,7 @@ def registered(tmp_path_factory):
         folder = package(
             model,
             place / "package",
-            class_names=CLASSES,
-            size=SIZE,
-            eval_crop=CROP,
+            classification(**FORM),
             name="tiny_digits",
             metadata={"recipe": "tiny"},
             sample=pictures(4, *SIZE).astype(np.float32),

@@ -8,9 +8,10 @@ from PIL import Image, ImageEnhance, ImageOps
 from scipy import stats
 
 from pipelines.data import augment, rand_augment
-from pipelines.data.augment import fold_in, plan, uniform
+from pipelines.data.augment import TABLES, uniform
 from pipelines.data.decode import decode_image
 from pipelines.data.photometric import brightness, color, contrast, sharpness
+from pipelines.data.plan import fold_in, plan
 from tests.pipelines.data.samples import encoded, photo
 from tests.tolerances import EXACT, GREY_LEVEL, REORDERED, SAME_MATH
 
@@ -225,11 +226,11 @@ def test_rand_augment_draws_evenly_and_stays_in_range():
 
 
 def test_names_and_parameters():
-    chosen = plan(["random_resized_crop(0.2)", "flip", "pad_crop(2)", "mixup(0.4)", "cutmix"])
+    chosen = plan(["random_resized_crop(0.2)", "flip", "pad_crop(2)", "mixup(0.4)", "cutmix"], TABLES)
     assert chosen.crop.keywords == {"least": 0.2}
     assert [change.keywords for change in chosen.pictures] == [{}, {"padding": 2}]
     assert [change.keywords for change in chosen.batches] == [{"alpha": 0.4}, {}]
-    assert plan([]).picture(IMAGE, SEED) is IMAGE
+    assert plan([], TABLES).picture(IMAGE, seed=SEED) is IMAGE
 
 
 @pytest.mark.parametrize(
@@ -248,4 +249,4 @@ def test_names_and_parameters():
 )
 def test_a_plan_that_cannot_be(names, text):
     with pytest.raises(ValueError, match=text):
-        plan(names)
+        plan(names, TABLES)

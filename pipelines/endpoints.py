@@ -1,0 +1,96 @@
+"""What an endpoint answers, task by task: the network's output as named tensors, and how a picture reaches the network.
+
+Classification gives `labels` string [N], `probabilities` float32 [N, C] and the best k = min(5, C) as `top_labels`
+string, `top_probabilities` float32 and `top_classes` int32 [N, k]. Label maps come as `class_map` int32 and
+`confidence` float32 [N, h, w], the probability of that class, and in the classes' colours `colour_png_bytes`
+string [N].
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pipelines.data.decode import fit, resize
+
+TOP = 5
+Outputs = dict[str, tf.Tensor]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One way to answer; `size` is the height and width that the network is given."""
+
+    size: tuple[int, int]
+    prepare: Callable[[tf.Tensor], tf.Tensor]  # the validation transform: any [H, W, 3] -> float32 [h, w, 3]
+    answer: Callable[[Any], Outputs]  # what the network gives of a batch -> named answers
+    compared: str  # the answer by whose numbers two graphs are the same
+    preprocessing: dict[str, Any]  # what cvapps.json says of it
+    labels: tuple[str, ...]  # names of the classes
+    outputs: int  # channels that the network must have
+    examples: str | None = None  # the answer that holds TensorFlow Serving's scores of the classes, if it has such
+
+
+def classification(class_names: Sequence[str], size: tuple[int, int], eval_crop: float) -> Endpoint:
+    """Of logits float32 [N, C]."""
+    names = tuple(class_names)
+
+    def answer(logits: tf.Tensor) -> Outputs:
+        scores = tf.nn.softmax(logits)
+        best, classes = tf.math.top_k(scores, min(TOP, len(names)))
+        labels = tf.gather(tf.constant(names), classes)
+        return dict(
+            labels=labels[:, 0], probabilities=scores, top_labels=labels, top_probabilities=best, top_classes=classes
+        )
+
+    def prepare(picture: tf.Tensor) -> tf.Tensor:
+        if eval_crop != 1:
+            return fit(picture, size, eval_crop)
+        return unless_of_size(partial(fit, size=size), picture, size)
+
+    preprocessing = dict(size=list(size), eval_crop=eval_crop)
+    return Endpoint(size, prepare, answer, "probabilities", preprocessing, names, len(names), "probabilities")
+
+
+def label_maps(class_names: Sequence[str], palette: np.ndarray, size: tuple[int, int]) -> Endpoint:
+    """Of logits float32 [N, h, w, C], or of {"logits": ...}; `palette` is uint8 [C, 3].
+
+    A picture is stretched to the network's size, so its map is stretched back the same way.
+    """
+    names = tuple(class_names)
+
+    def answer(logits: tf.Tensor) -> Outputs:
+        scores = tf.nn.softmax(principal(logits))
+        classes = tf.argmax(scores, -1, tf.int32)
+        return dict(
+            class_map=classes,
+            confidence=tf.reduce_max(scores, -1),
+            colour_png_bytes=as_png(tf.gather(tf.constant(palette, tf.uint8), classes)),
+        )
+
+    preprocessing = dict(size=list(size), palette=np.asarray(palette).tolist())
+    return Endpoint(size, stretch(size), answer, "confidence", preprocessing, names, len(names))
+
+
+def principal(output: Any) -> tf.Tensor:
+    """What answers, of a network that may have further outputs."""
+    return output["logits"] if isinstance(output, dict) else output
+
+
+def stretch(size: tuple[int, int]) -> Callable[[tf.Tensor], tf.Tensor]:
+    """The validation transform of maps: the whole picture in `size`, its aspect ratio not kept."""
+    return lambda picture: unless_of_size(partial(resize, size=size), picture, size)
+
+
+def as_png(pictures: tf.Tensor) -> tf.Tensor:
+    """uint8 or uint16 [N, H, W, C] -> PNG files, string [N]."""
+    return tf.map_fn(tf.io.encode_png, pictures, fn_output_signature=tf.TensorSpec([], tf.string))
+
+
+def unless_of_size(transform: Callable, picture: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """The picture as float32, transformed unless it has the size: resampling gives the same a millisecond later."""
+    same = tf.reduce_all(tf.shape(picture)[:2] == size)
+    return tf.cond(same, lambda: tf.cast(picture, tf.float32), lambda: transform(picture))

@@ -1,0 +1,65 @@
+"""First weights of a run that doesn't begin with random ones: those of layers of the same name in another network."""
+
+import logging
+import math
+from pathlib import Path
+
+import keras
+
+import cvapps
+from pipelines.recipe import Recipe
+from pipelines.runs import latest_finished
+
+LOG = logging.getLogger(__name__)
+
+
+def begin_with(model: keras.Model, recipe: Recipe) -> None:
+    """Gives `model` the recipe's first weights: "imagenet", "run:RECIPE" of its newest finished run, or a .keras file.
+
+    "imagenet" means what is published for the row itself or for its `backbone`. Raises ValueError where nobody
+    publishes such weights and where no layer takes any, FileNotFoundError for a run or a file that isn't there.
+    """
+    if recipe.initial:
+        take_weights(model, _source(recipe), recipe.initial)
+
+
+def _source(recipe: Recipe) -> keras.Model:
+    kind, _, name = recipe.initial.partition(":")
+    if recipe.initial == "imagenet":
+        defaults = {**cvapps.model_info(recipe.model).defaults, **recipe.settings}
+        return cvapps.create_model(defaults.get("backbone", recipe.model), weights="imagenet")
+    path = latest_finished(name).model if kind == "run" else Path(recipe.initial)
+    if path.suffix != ".keras":
+        raise ValueError(f"initial must be 'imagenet', 'run:RECIPE' or a .keras file, not {recipe.initial!r}")
+    if not path.is_file():
+        raise FileNotFoundError(f"no weights at {path}")
+    return keras.saving.load_model(path, compile=False)
+
+
+def take_weights(model: keras.Model, source: keras.Model, title: str) -> list[str]:
+    """The names of the layers of `model` that take the weights of `source`'s layer of that name.
+
+    A dense layer's weights fit the convolution that looks at the same values (Long et al. 2015, arXiv:1411.4038,
+    section 3.1). Layers that fit nowhere keep what they have, and are logged. Raises ValueError where none fits.
+    """
+    theirs = {layer.name: layer for layer in source.layers if layer.weights}
+    taken, other = [], []
+    for layer in model.layers:
+        if layer.name not in theirs or not layer.weights:
+            continue
+        weights = theirs[layer.name].get_weights()
+        shapes = [tuple(variable.shape) for variable in layer.weights]
+        if [math.prod(shape) for shape in shapes] == [w.size for w in weights] and all(
+            shape[-1] == w.shape[-1] for shape, w in zip(shapes, weights, strict=True)
+        ):
+            layer.set_weights([w.reshape(shape) for shape, w in zip(shapes, weights, strict=True)])
+            taken.append(layer.name)
+        else:
+            other.append(layer.name)
+    if not taken:
+        raise ValueError(f"no layer of {model.name} takes weights from {title}: it has {sorted(theirs)[:5]}...")
+    new = [layer.name for layer in model.layers if layer.weights and layer.name not in taken]
+    LOG.warning("%s: %d layers of %s begin with its weights, %d anew", title, len(taken), model.name, len(new))
+    if other:
+        LOG.warning("of another shape there, so begun anew: %s", ", ".join(other))
+    return taken

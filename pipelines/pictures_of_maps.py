@@ -1,0 +1,64 @@
+"""Pictures of maps beside the photographs that they belong to: image, truth, prediction."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from cvapps.losses import IGNORE
+
+VOID = (255, 255, 255)  # of pixels that don't count
+
+
+def coloured(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    """Class numbers [..., H, W] in the classes' colours: uint8 [..., H, W, 3]; 255 is white."""
+    table = np.full((256, 3), VOID, np.uint8)
+    table[: len(palette)] = palette
+    return table[np.asarray(labels)]
+
+
+def label_sheet(
+    images: np.ndarray,
+    columns: dict[str, np.ndarray],
+    palette: np.ndarray,
+    class_names: Sequence[str],
+    captions: Sequence[str] = (),
+) -> Figure:
+    """A row for each picture [N, H, W, 3]: itself, and its label maps [N, h, w] by title; the classes' colours below.
+
+    A map may be smaller than its picture. Raises ValueError where there is no picture.
+    """
+    if not len(images):
+        raise ValueError("there is no picture to show")
+    sheets = {"image": np.clip(np.rint(images), 0, 255).astype(np.uint8)}
+    sheets |= {title: coloured(labels, palette) for title, labels in columns.items()}
+    figure = sheet_of(sheets, captions)
+    present = {number for labels in columns.values() for number in np.unique(labels)}
+    shown = [(name, palette[i] / 255) for i, name in enumerate(class_names) if i in present]
+    shown += [("does not count", np.array(VOID) / 255)] * (IGNORE in present)
+    patches = [Patch(facecolor=tuple(colour), edgecolor="#999999", label=name) for name, colour in shown]
+    figure.legend(handles=patches, loc="outside lower center", ncols=min(6, len(patches)), fontsize=8, frameon=False)
+    return figure
+
+
+def sheet_of(columns: dict[str, np.ndarray], captions: Sequence[str] = ()) -> Figure:
+    """uint8 pictures [N, H, W, 3] by title side by side, a row for each number, `captions` beside the rows."""
+    count = len(next(iter(columns.values())))
+    height, width = next(iter(columns.values())).shape[1:3]
+    cell = 2.6
+    figure = Figure(figsize=(cell * len(columns), cell * height / width * count + 0.9), layout="constrained")
+    grid = figure.subplots(count, len(columns), squeeze=False)
+    for j, (title, pictures) in enumerate(columns.items()):
+        for i, picture in enumerate(pictures):
+            axes: Axes = grid[i, j]
+            axes.imshow(picture, interpolation="nearest")
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.spines[:].set_visible(False)
+            if i == 0:
+                axes.set_title(title, fontsize=10)
+            if j == 0 and captions:
+                axes.set_ylabel(captions[i], fontsize=8)
+    return figure
