@@ -1,4 +1,4 @@
-"""The one file that knows the backends: fused kernels, and derivatives by hand."""
+"""The one file that knows the backends: fused kernels, derivatives by hand, whether values can be looked at."""
 
 import keras
 
@@ -92,3 +92,17 @@ def gradients(function, values):
         found = torch.autograd.grad(scalar, values, allow_unused=True)
         return [torch.zeros_like(x) if d is None else d for x, d in zip(values, found, strict=True)], more
     raise NotImplementedError(f"the backend {name} has no derivatives")
+
+
+def is_traced(x) -> bool:
+    """Whether the tensor stands for values that are only known when a compiled function runs."""
+    name = keras.backend.backend()
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        return not tf.executing_eagerly()
+    if name == "jax":
+        import jax
+
+        return isinstance(x, jax.core.Tracer)
+    return False

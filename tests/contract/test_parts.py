@@ -11,6 +11,7 @@ from keras import ops
 
 import cvapps.layers
 import cvapps.losses
+import cvapps.metrics
 import cvapps.ops
 from cvapps.layers.activation import Maxout
 from cvapps.layers.convolution import TableConv2D
@@ -20,6 +21,8 @@ from cvapps.layers.fourier import FFTConv2D
 from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
 from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
 from cvapps.losses import detection, embedding, segmentation
+from cvapps.losses import detection, embedding
+from cvapps.metrics import segmentation
 from cvapps.ops import boxes, channels, interpolation, pooling, upsampling
 from tests.backends import compiled, gradient
 from tests.tolerances import EXACT, HALF, REORDERED
@@ -64,6 +67,12 @@ LOSSES = {
         LOGITS,
     ),
 }
+CLASS_MAPS = RNG.integers(0, 4, (2, 6, 8)).astype("int32")
+# (constructor with settings that are not the defaults, y_true, y_pred)
+METRICS = {
+    name: (lambda name=name: getattr(segmentation, name)(4, ignore=254, name="own"), CLASS_MAPS, IMAGE)
+    for name in ("ConfusionMatrix", "PixelAccuracy", "MeanAccuracy", "MeanIoU", "FrequencyWeightedIoU")
+}
 # (function, inputs, the type of its first output for half inputs, where None is the inputs' own)
 OPS = {
     "area": (boxes.area, [BOXES], "float32"),
@@ -79,6 +88,7 @@ OPS = {
 }
 every_layer = pytest.mark.parametrize("name", LAYERS)
 every_loss = pytest.mark.parametrize("name", LOSSES)
+every_metric = pytest.mark.parametrize("name", METRICS)
 every_op = pytest.mark.parametrize("name", OPS)
 halves = pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 
@@ -128,9 +138,10 @@ def check_gradient(function, x):
     [
         (cvapps.layers, inspect.isclass, LAYERS),
         (cvapps.losses, inspect.isclass, LOSSES),
+        (cvapps.metrics, inspect.isclass, METRICS),
         (cvapps.ops, inspect.isfunction, OPS),
     ],
-    ids=["layers", "losses", "ops"],
+    ids=["layers", "losses", "metrics", "ops"],
 )
 def test_every_part_has_a_row(package, kind, rows):
     assert public(package, kind) == set(rows)
@@ -220,6 +231,37 @@ def test_a_loss_has_a_value_per_example_gradients_and_compiles(name):
     loss = build()
     check_gradient(lambda x: loss(y_true, x), y_pred)
     np.testing.assert_allclose(compiled(lambda x: loss(y_true, x))(y_pred), loss(y_true, y_pred), **REORDERED)
+
+
+def scores(metric, y_true, y_pred):
+    """What a metric says of one batch, as numbers."""
+    return [float(x) for x in keras.tree.flatten(metric(y_true, y_pred))]
+
+
+@every_metric
+def test_a_metric_is_rebuilt_from_its_configuration_and_starts_anew(name):
+    build, y_true, y_pred = METRICS[name]
+    metric = build()
+    expected = scores(metric, y_true, y_pred)
+    assert all(np.isfinite(expected))
+    again = keras.metrics.deserialize(keras.metrics.serialize(metric))
+    assert type(again) is type(metric)
+    assert again.get_config() == metric.get_config()
+    assert scores(again, y_true, y_pred) == expected
+    metric.reset_state()
+    assert scores(metric, y_true, y_pred) == expected
+
+
+@every_metric
+@halves
+def test_a_metric_is_float32_whatever_the_policy(name, dtype):
+    build, y_true, y_pred = METRICS[name]
+    expected = scores(build(), y_true, y_pred)
+    keras.config.set_dtype_policy(f"mixed_{dtype}")
+    metric = build()
+    np.testing.assert_allclose(scores(metric, y_true, ops.cast(y_pred, dtype)), expected, **HALF)
+    assert {keras.backend.standardize_dtype(x.dtype) for x in keras.tree.flatten(metric.result())} == {"float32"}
+    assert {variable.dtype for variable in metric.variables} == {"float32"}
 
 
 @every_op
