@@ -144,11 +144,13 @@ def serve(base, rest_port, grpc_port):
 @click.argument("model")
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--endpoint", default="http://127.0.0.1:8501", show_default=True, help="http:// or grpc:// address.")
-def predict(model, images, endpoint):
+@click.option("--out", type=click.Path(path_type=Path), help="Where answers that are pictures go.  [default: var/maps]")
+def predict(model, images, endpoint, out):
     """Ask the endpoint what MODEL sees on IMAGES."""
+    from pipelines.home import home
     from pipelines.predict import predict as ask
 
-    sys.exit(ask(endpoint, model, images))
+    sys.exit(ask(endpoint, model, images, out or home("maps", model)))
 
 
 @main.group()

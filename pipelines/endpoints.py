@@ -3,7 +3,7 @@
 Classification gives `labels` string [N], `probabilities` float32 [N, C] and the best k = min(5, C) as `top_labels`
 string, `top_probabilities` float32 and `top_classes` int32 [N, k]. Label maps come as `class_map` int32 and
 `confidence` float32 [N, h, w], the probability of that class, and in the classes' colours `colour_png_bytes`
-string [N].
+string [N]; `labels`, string [N, C], are the classes' names.
 """
 
 from collections.abc import Callable, Sequence
@@ -69,6 +69,7 @@ def label_maps(class_names: Sequence[str], palette: np.ndarray, size: tuple[int,
             class_map=classes,
             confidence=tf.reduce_max(scores, -1),
             colour_png_bytes=as_png(tf.gather(tf.constant(palette, tf.uint8), classes)),
+            labels=tf.tile([names], [tf.shape(scores)[0], 1]),
         )
 
     preprocessing = dict(size=list(size), palette=np.asarray(palette).tolist())

@@ -21,8 +21,6 @@ from cvapps.layers.fourier import FFTConv2D
 from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
 from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
 from cvapps.losses import detection, embedding, segmentation
-from cvapps.losses import detection, embedding
-from cvapps.metrics import segmentation
 from cvapps.ops import boxes, channels, interpolation, pooling, upsampling
 from tests.backends import compiled, gradient
 from tests.tolerances import EXACT, HALF, REORDERED
@@ -70,7 +68,7 @@ LOSSES = {
 CLASS_MAPS = RNG.integers(0, 4, (2, 6, 8)).astype("int32")
 # (constructor with settings that are not the defaults, y_true, y_pred)
 METRICS = {
-    name: (lambda name=name: getattr(segmentation, name)(4, ignore=254, name="own"), CLASS_MAPS, IMAGE)
+    name: (lambda name=name: getattr(cvapps.metrics, name)(4, ignore=254, name="own"), CLASS_MAPS, IMAGE)
     for name in ("ConfusionMatrix", "PixelAccuracy", "MeanAccuracy", "MeanIoU", "FrequencyWeightedIoU")
 }
 # (function, inputs, the type of its first output for half inputs, where None is the inputs' own)
