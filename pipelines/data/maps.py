@@ -1,7 +1,8 @@
 """Batches of pictures and their maps: class numbers, boundaries or depths of every pixel."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import tensorflow as tf
 
@@ -10,8 +11,8 @@ from pipelines.data.batches import Batches
 from pipelines.data.decode import decode_image, resize
 from pipelines.data.map_augment import TABLES
 from pipelines.data.map_folders import MapDataset, open_label_folder
-from pipelines.data.plan import fold_in, plan
-from pipelines.recipe import Recipe
+from pipelines.data.plan import Tables, fold_in, plan
+from pipelines.recipe import Data, Recipe
 
 
 def decode_labels(encoded: tf.Tensor) -> tf.Tensor:
@@ -51,20 +52,27 @@ class MapData(Batches):
         return resize(image, self.data.size), tf.ensure_shape(target, self.data.size)
 
 
-SOURCES = {"folder": open_label_folder}
+Open = Callable[[Data], MapDataset]
 
 
-def open_data(recipe: Recipe, shard: tuple[int, int] = (0, 1)) -> MapData:
-    """The recipe's pictures and label maps for one of several workers, `shard` = (worker, workers).
+def open_data(
+    recipe: Recipe,
+    shard: tuple[int, int] = (0, 1),
+    sources: Mapping[str, Open] = MappingProxyType({"folder": open_label_folder}),
+    decode: Callable[[tf.Tensor], tf.Tensor] = decode_labels,
+    tables: Tables = TABLES,
+) -> MapData:
+    """The recipe's pictures and maps for one of several workers, `shard` = (worker, workers).
 
+    `sources` by scheme, the maps' decoder and the augmentations are those of label maps unless a task has others.
     Raises ValueError for an augmentation or a source that isn't known and for a batch that the training pictures do not
     fill, and what the source's own function raises.
     """
     scheme, _, place = recipe.data.source.partition(":")
-    if scheme not in SOURCES or not place:
+    if scheme not in sources or not place:
         raise ValueError(
-            f"a source of pictures with label maps is one of {[f'{name}:PATH' for name in SOURCES]}, not "
-            f"{recipe.data.source!r}; {nearest(scheme, SOURCES)}"
+            f"a source of pictures with such maps is one of {[f'{name}:PATH' for name in sources]}, not "
+            f"{recipe.data.source!r}; {nearest(scheme, sources)}"
         )
-    augmentations = plan(recipe.data.augment, TABLES)
-    return MapData(recipe.data, recipe.seed, SOURCES[scheme](recipe.data), augmentations, shard)
+    augmentations = plan(recipe.data.augment, tables)
+    return MapData(recipe.data, recipe.seed, sources[scheme](recipe.data), augmentations, shard, decode)

@@ -47,3 +47,52 @@ def cifar10(folder):
         "y_test": y_test,
         "class_names": np.array(CIFAR10),
     }
+
+
+CAMVID = {  # Brostow et al. 2008 in the eleven classes of Badrinarayanan et al. 2015, with their colours
+    "sky": (128, 128, 128), "building": (128, 0, 0), "pole": (192, 192, 128), "road": (128, 64, 128),
+    "pavement": (60, 40, 222), "tree": (128, 128, 0), "sign": (192, 128, 128), "fence": (64, 64, 128),
+    "car": (64, 0, 128), "pedestrian": (64, 64, 0), "bicyclist": (0, 128, 192),
+}  # fmt: skip
+
+
+def _write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def _write_mask(path, labels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(labels).save(path)
+
+
+def _write_classes(root, colours):
+    lines = [" ".join([name, *map(str, colour)]) for name, colour in colours.items()]
+    (root / "classes.txt").write_text("\n".join(lines) + "\n")
+
+
+def camvid(folder, root):
+    """244 training and 63 held-out frames, 480x360, as a folder of pictures with label maps; void is 255."""
+    with zipfile.ZipFile(folder / "camvid_subset.zip") as archive:
+        for name in archive.namelist():
+            _, room, *file = name.split("/")
+            if file and name.endswith(".jpg"):
+                _write(root / room / "images" / file[0], archive.read(name))
+            elif file and name.endswith(".png"):
+                labels = np.asarray(Image.open(io.BytesIO(archive.read(name))))
+                void = np.where(labels < len(CAMVID), labels, 255).astype("uint8")
+                _write_mask(root / room.removesuffix("annot") / "masks" / file[0], void)
+    _write_classes(root, CAMVID)
+    return root
+
+
+def isbi_membrane(folder, root, held_out=6):
+    """24 slices of 512x512: the last ones are held out. The classes are membrane, black in the source, and cell."""
+    with zipfile.ZipFile(folder / "isbi_membrane_24.zip") as archive:
+        for number in range(24):
+            split = root / ("val" if number >= 24 - held_out else "train")
+            _write(split / "images" / f"{number:02}.png", archive.read(f"membrane/train/image/{number}.png"))
+            labels = np.asarray(Image.open(io.BytesIO(archive.read(f"membrane/train/label/{number}.png"))).convert("L"))
+            _write_mask(split / "masks" / f"{number:02}.png", (labels > 127).astype("uint8"))
+    _write_classes(root, {"membrane": (0, 0, 0), "cell": (230, 230, 230)})
+    return root

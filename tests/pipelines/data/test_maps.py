@@ -69,7 +69,7 @@ def test_without_a_crop_both_are_stretched(recipe):
 
 def test_unknown_sources_and_augmentations(recipe):
     for source in ("digits", "folder", "foldr:x"):
-        with pytest.raises(ValueError, match="a source of pictures with label maps is one of"):
+        with pytest.raises(ValueError, match="a source of pictures with such maps is one of"):
             open_data(dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, source=source)))
     with pytest.raises(ValueError, match="no augmentation is called 'pad_crop'"):
         open_data(dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, augment=("pad_crop(4)",))))
