@@ -7,6 +7,7 @@ from cvapps.layers.deformable import DeformableConv2D
 from cvapps.layers.fourier import FFTConv2D
 from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
 from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
+from cvapps.layers.resizing import ResizeLike
 
 __all__ = [
     "BatchNormalization",
@@ -17,6 +18,7 @@ __all__ = [
     "MaxPoolingWithSwitches",
     "MaxUnpooling",
     "Maxout",
+    "ResizeLike",
     "TableConv2D",
     "scaled_tanh",
 ]

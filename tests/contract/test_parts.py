@@ -21,6 +21,9 @@ from cvapps.layers.fourier import FFTConv2D
 from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
 from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
 from cvapps.losses import detection, embedding, segmentation
+from cvapps.layers.resizing import ResizeLike
+from cvapps.losses import detection, embedding
+from cvapps.metrics import segmentation
 from cvapps.ops import boxes, channels, interpolation, pooling, upsampling
 from tests.backends import compiled, gradient
 from tests.tolerances import EXACT, HALF, REORDERED
@@ -49,6 +52,7 @@ LAYERS = {
     "Maxout": (lambda: Maxout(2), [IMAGE]),
     "MaxPoolingWithSwitches": (lambda: MaxPoolingWithSwitches(3, 2), [IMAGE]),
     "MaxUnpooling": (MaxUnpooling, [SMALL, SWITCHES, IMAGE]),
+    "ResizeLike": (lambda: ResizeLike(align_corners=True), [SMALL, IMAGE]),
 }
 # (constructor with settings that are not the defaults, y_true, y_pred)
 LOSSES = {
