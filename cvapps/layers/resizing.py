@@ -59,3 +59,25 @@ class ResizeLike(keras.layers.Layer):
     def get_config(self):
         """The constructor's settings."""
         return {**super().get_config(), "align_corners": self.align_corners}
+
+
+def _means(size, made, dtype):
+    """Weights of means over overlapping parts -> (made, size): from floor(j size / made) to ceil((j + 1) size / made)."""
+    part, given = ops.arange(made, dtype="int32")[:, None], ops.arange(size, dtype="int32")
+    first, last = part * size // made, -(-(part + 1) * size // made)
+    inside = ops.cast(ops.logical_and(given >= first, given < last), dtype)
+    return inside / ops.cast(last - first, dtype)
+
+
+@keras.saving.register_keras_serializable("cvapps")
+class AdaptiveAveragePooling2D(keras.layers.AdaptiveAveragePooling2D):
+    """Keras' adaptive average pooling for pictures of open size too: (N, H, W, C) -> (N, h, w, C).
+
+    The same means over the same parts, which overlap where h doesn't divide H, and repeat where H is below h.
+    """
+
+    def call(self, inputs):
+        """(N, H, W, C) -> (N, h, w, C)."""
+        _, *sizes, _ = ops.shape(inputs)
+        weights = [_means(n, m, _wide(inputs)) for n, m in zip(sizes, self.output_size, strict=True)]
+        return _resample(inputs, *weights)
