@@ -7,9 +7,10 @@ from cvapps.layers.deformable import DeformableConv2D
 from cvapps.layers.fourier import FFTConv2D
 from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
 from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
-from cvapps.layers.resizing import ResizeLike
+from cvapps.layers.resizing import AdaptiveAveragePooling2D, ResizeLike
 
 __all__ = [
+    "AdaptiveAveragePooling2D",
     "BatchNormalization",
     "CropLike",
     "DeformableConv2D",
