@@ -117,8 +117,8 @@ def conv_norm(
 ):  # fmt: skip
     """Convolution, normalization, optional activation: (N, H, W, C) -> (N, H/s, W/s, filters).
 
-    `kernel`, `padding` and `dilation` are those of `conv`. `norm` is a key of NORMALIZATIONS; with "none" the convolution has a
-    bias instead.
+    `kernel`, `padding` and `dilation` are those of `conv`. `norm` is a key of NORMALIZATIONS; with "none" the
+    convolution has a bias instead.
     """
     bias = norm == "none"
     x = conv(x, filters, kernel, stride, groups=groups, bias=bias, padding=padding, dilation=dilation, name=name)

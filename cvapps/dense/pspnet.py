@@ -74,7 +74,5 @@ def pspnet(
 
 VARIANTS = {f"pspnet{depth}": dict(backbone=f"resnet{depth}") for depth in (50, 101)}
 
-ZHAO_2016 = Paper(
-    "Zhao, Shi, Qi, Wang, Jia", 2016, "Pyramid Scene Parsing Network", "https://arxiv.org/abs/1612.01105"
-)
+ZHAO_2016 = Paper("Zhao, Shi, Qi, Wang, Jia", 2016, "Pyramid Scene Parsing Network", "https://arxiv.org/abs/1612.01105")
 register("segmentation", pspnet, VARIANTS, ZHAO_2016, systems=[76])

@@ -62,7 +62,7 @@ class ResizeLike(keras.layers.Layer):
 
 
 def _means(size, made, dtype):
-    """Weights of means over overlapping parts -> (made, size): from floor(j size / made) to ceil((j + 1) size / made)."""
+    """Weights of means -> (made, size), the part of j from floor(j size / made) to before ceil((j + 1) size / made)."""
     part, given = ops.arange(made, dtype="int32")[:, None], ops.arange(size, dtype="int32")
     first, last = part * size // made, -(-(part + 1) * size // made)
     inside = ops.cast(ops.logical_and(given >= first, given < last), dtype)
