@@ -84,7 +84,7 @@ SETTINGS = {  # as recorded
     "vgg13": dict(dense=(64, 32)),
     "googlenet": dict(auxiliary=True),
     "inception_v3": dict(auxiliary=True),
-    **dict.fromkeys(("pspnet50", "pidnet_s", "pidnet_l"), dict(auxiliary=True)),
+    **{name: dict(auxiliary=True) for name in ("pspnet50", "pidnet_s", "pidnet_l")},
     "senet154": dict(depths=(1, 2, 2, 1)),  # through 36 blocks random weights magnify roundings
 }
 SLOW = ("wide_resnet50_2", "pidnet_l", "inception_v3", "inception_v4", "inception_resnet_v2")
