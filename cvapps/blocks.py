@@ -97,28 +97,31 @@ def pad(x, kernel, stride, padding, name):
     return layers.ZeroPadding2D((kernel - 1) // 2, name=f"{name}_pad")(x), "valid"
 
 
-def conv(x, filters, kernel, stride=1, *, groups=1, bias=True, padding="even", name):
+def conv(x, filters, kernel, stride=1, *, groups=1, bias=True, padding="even", dilation=1, name):
     """Convolution alone: (N, H, W, C) -> (N, H/s, W/s, filters).
 
-    `kernel` is a side or (height, width). `padding` is "even" (as many zeros on each side), "same" (TensorFlow's, where
+    `kernel` is a side or (height, width), with `dilation` - 1 places left out between two of its own, which needs a
+    stride of 1. `padding` is "even" (as many zeros on each side), "same" (TensorFlow's, where
     a stride leaves one side with more: a pixel off from weights trained with even padding) or "valid".
     """
     x, padding = pad(x, kernel, stride, padding, name)
     return layers.Conv2D(
-        filters, kernel, stride, padding, groups=groups, use_bias=bias, kernel_initializer="he_normal",
-        name=f"{name}_conv",
+        filters, kernel, stride, padding, dilation_rate=dilation, groups=groups, use_bias=bias,
+        kernel_initializer="he_normal", name=f"{name}_conv",
     )(x)  # fmt: skip
 
 
 def conv_norm(
-    x, filters, kernel, stride=1, *, activation=None, groups=1, norm: Norm = "batch", epsilon=1e-5, padding="even", name
+    x, filters, kernel, stride=1, *, activation=None, groups=1, norm: Norm = "batch", epsilon=1e-5, padding="even",
+    dilation=1, name,
 ):  # fmt: skip
     """Convolution, normalization, optional activation: (N, H, W, C) -> (N, H/s, W/s, filters).
 
-    `kernel` and `padding` are those of `conv`. `norm` is a key of NORMALIZATIONS; with "none" the convolution has a
-    bias instead.
+    `kernel`, `padding` and `dilation` are those of `conv`. `norm` is a key of NORMALIZATIONS; with "none" the
+    convolution has a bias instead.
     """
-    x = conv(x, filters, kernel, stride, groups=groups, bias=norm == "none", padding=padding, name=name)
+    bias = norm == "none"
+    x = conv(x, filters, kernel, stride, groups=groups, bias=bias, padding=padding, dilation=dilation, name=name)
     return activate(normalize(x, norm, name, epsilon), activation, name)
 
 

@@ -5,6 +5,8 @@ bottleneck). Xie et al. 2016, arXiv:1611.05431, Tables 1 and 2: 1x64d, one group
 Hu et al. 2017, arXiv:1709.01507, Table 1; SENet-154 by the appendix.
 The stride of a bottleneck is on its 3x3 convolution, the form of the common published weights; `stride_on="reduce"`
 puts it on the first 1x1, where He has it.
+For dense prediction a smaller `output_stride` keeps the maps large: the stages that would halve them dilate all their
+3x3 convolutions instead, by 2 and by 4 (Yu & Koltun 2015, arXiv:1511.07122). The weights are the same.
 """
 
 from collections.abc import Callable
@@ -31,15 +33,17 @@ def deep_stem(x, norm="batch"):
     return max_pool(x, 3, 2, name="stem_pool")
 
 
-def basic(x, width, stride, name, norm="batch", groups=1, group_width=64, stride_on="spatial"):
+def basic(x, width, stride, name, norm="batch", groups=1, group_width=64, stride_on="spatial", dilation=1):
     """Two 3x3 convolutions: (N, H, W, C) -> (N, H/s, W/s, width)."""
     if (groups, group_width, stride_on) != (1, 64, "spatial"):
         raise ValueError(f"groups, group_width and stride_on are a bottleneck's; {name} is a basic block")
-    x = conv_norm(x, width, 3, stride, activation="relu", norm=norm, name=f"{name}_a")
-    return conv_norm(x, width, 3, norm=norm, name=f"{name}_b")
+    x = conv_norm(x, width, 3, stride, activation="relu", norm=norm, dilation=dilation, name=f"{name}_a")
+    return conv_norm(x, width, 3, norm=norm, dilation=dilation, name=f"{name}_b")
 
 
-def bottleneck(x, width, stride, name, norm="batch", groups=1, group_width=64, stride_on="spatial", narrower=1):
+def bottleneck(
+    x, width, stride, name, norm="batch", groups=1, group_width=64, stride_on="spatial", dilation=1, narrower=1
+):  # fmt: skip
     """1x1 reduce, grouped 3x3, 1x1 expand: (N, H, W, C) -> (N, H/s, W/s, 4 width).
 
     The first has `narrower` times fewer channels than the second.
@@ -47,7 +51,8 @@ def bottleneck(x, width, stride, name, norm="batch", groups=1, group_width=64, s
     inner = width * group_width // 64 * groups  # a group has group_width channels where width is 64
     first, second = (stride, 1) if stride_on == "reduce" else (1, stride)
     x = conv_norm(x, inner // narrower, 1, first, activation="relu", norm=norm, name=f"{name}_reduce")
-    x = conv_norm(x, inner, 3, second, groups=groups, activation="relu", norm=norm, name=f"{name}_spatial")
+    settings: dict = dict(groups=groups, activation="relu", norm=norm, dilation=dilation)
+    x = conv_norm(x, inner, 3, second, **settings, name=f"{name}_spatial")
     return conv_norm(x, 4 * width, 1, norm=norm, name=f"{name}_expand")
 
 
@@ -72,6 +77,7 @@ def resnet(
     stem: Callable = large_stem,
     shortcut_kernel: Literal[1, 3] = 1,
     dropout: float | None = None,
+    output_stride: Literal[8, 16, 32] = 32,
     norm: Norm = "batch",
     pixels: Pixels = "imagenet",
     num_classes: int | None = 1000,
@@ -81,7 +87,8 @@ def resnet(
     """(N, H, W, 3) -> logits (N, num_classes); or features {"C2": stride 4, ..., "C5": stride 32}.
 
     `branch` is `basic` or `bottleneck`; `gate` is the reduction ratio of a squeeze-and-excitation gate after it;
-    `shortcut_kernel` is the side of the convolution on those shortcuts that halve the picture.
+    `shortcut_kernel` is the side of the convolution on those shortcuts that halve the picture. Features keep the names
+    of their stages, whatever the `output_stride`: with 8, "C4" and "C5" are as large as "C3".
     """
     image, x = picture(input_shape, pixels)
     x = stem(x, norm)
@@ -89,9 +96,10 @@ def resnet(
     settings |= dict(groups=groups, group_width=group_width, stride_on=stride_on)
     features = {}
     for stage, (width, depth) in enumerate(zip((64, 128, 256, 512), depths, strict=True), start=2):
+        dilation = max(1, 2**stage // output_stride)
         for i in range(depth):
-            stride = 2 if i == 0 and stage > 2 else 1
-            x = residual(x, branch, width, stride, f"stage{stage}_block{i + 1}", **settings)
+            stride = 2 if i == 0 and stage > 2 and dilation == 1 else 1
+            x = residual(x, branch, width, stride, f"stage{stage}_block{i + 1}", dilation=dilation, **settings)
         features[f"C{stage}"] = x
     return endpoint(image, features, num_classes, name, dropout)
 

@@ -7,8 +7,10 @@ from cvapps.layers.deformable import DeformableConv2D
 from cvapps.layers.fourier import FFTConv2D
 from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
 from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
+from cvapps.layers.resizing import AdaptiveAveragePooling2D, ResizeLike
 
 __all__ = [
+    "AdaptiveAveragePooling2D",
     "BatchNormalization",
     "CropLike",
     "DeformableConv2D",
@@ -17,6 +19,7 @@ __all__ = [
     "MaxPoolingWithSwitches",
     "MaxUnpooling",
     "Maxout",
+    "ResizeLike",
     "TableConv2D",
     "scaled_tanh",
 ]

@@ -1,11 +1,13 @@
 """Losses that Keras lacks, by task: Keras `Loss` classes, computed in float32 under every precision policy."""
 
+from cvapps.losses.boundary import BoundaryAwareCrossentropy
 from cvapps.losses.detection import GIoU, IoU
 from cvapps.losses.embedding import Contrastive, LiftedStructure, NPairs, TripletHard, TripletSemiHard
 from cvapps.losses.segmentation import IGNORE, SegmentationCrossentropy, label_counts, median_frequency_weights
 
 __all__ = [
     "IGNORE",
+    "BoundaryAwareCrossentropy",
     "Contrastive",
     "GIoU",
     "IoU",

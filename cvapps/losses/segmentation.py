@@ -46,12 +46,20 @@ class SegmentationCrossentropy(keras.losses.Loss):
         outputs = y_pred if isinstance(y_pred, dict) else {"logits": y_pred}
         for name, logits in outputs.items():
             self._check(name, labels, weights, logits)
-        counted = ops.cast(labels != IGNORE, self.dtype)
-        counted = counted if weights is None else counted * weights
-        total = ops.sum(counted)
-        share = ops.divide_no_nan(ops.cast(ops.shape(labels)[0], self.dtype), total)
-        main, *others = (ops.sum(self._pixels(labels, x, counted), axis=(1, 2)) * share for x in outputs.values())
+            self._check_classes(logits)
+        counted = self._counted(labels, weights)
+        main, *others = (self._mean(self._pixels(labels, x, counted), counted) for x in outputs.values())
         return main + self.auxiliary_weight * sum(others) if others else main
+
+    def _counted(self, labels, weights):
+        """How much each pixel counts: (N, H, W), (N, H, W) or None -> (N, H, W)."""
+        counted = ops.cast(labels != IGNORE, self.dtype)
+        return counted if weights is None else counted * weights
+
+    def _mean(self, losses, counted):
+        """Each picture's part of the mean over what counts, which is the parts' mean: (N, H, W) twice -> (N,)."""
+        pictures = ops.cast(ops.shape(losses)[0], self.dtype)
+        return ops.sum(losses, axis=(1, 2)) * ops.divide_no_nan(pictures, ops.sum(counted))
 
     def _pixels(self, labels, logits, counted):
         """What each pixel costs times its weight: (N, H, W), (N, H, W, C), (N, H, W) -> (N, H, W)."""
@@ -73,6 +81,8 @@ class SegmentationCrossentropy(keras.losses.Loss):
             known = zip(shape, places, strict=True) if len(shape) == len(places) == 3 else [(0, 1)]
             if any(a != b for a, b in known if a is not None and b is not None):
                 raise ValueError(f"expected {what} of {places} for {name} of {tuple(logits.shape)}, not {shape}")
+
+    def _check_classes(self, logits):
         if self.class_weights and len(self.class_weights) != logits.shape[-1]:
             raise ValueError(
                 f"expected a weight for each of the {logits.shape[-1]} classes, not {len(self.class_weights)} weights"

@@ -20,7 +20,8 @@ from cvapps.layers.deformable import DeformableConv2D
 from cvapps.layers.fourier import FFTConv2D
 from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
 from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
-from cvapps.losses import detection, embedding, segmentation
+from cvapps.layers.resizing import AdaptiveAveragePooling2D, ResizeLike
+from cvapps.losses import boundary, detection, embedding, segmentation
 from cvapps.ops import boxes, channels, interpolation, pooling, upsampling
 from tests.backends import compiled, gradient
 from tests.tolerances import EXACT, HALF, REORDERED
@@ -49,9 +50,16 @@ LAYERS = {
     "Maxout": (lambda: Maxout(2), [IMAGE]),
     "MaxPoolingWithSwitches": (lambda: MaxPoolingWithSwitches(3, 2), [IMAGE]),
     "MaxUnpooling": (MaxUnpooling, [SMALL, SWITCHES, IMAGE]),
+    "AdaptiveAveragePooling2D": (lambda: AdaptiveAveragePooling2D((4, 3), data_format="channels_last"), [IMAGE]),
+    "ResizeLike": (lambda: ResizeLike(align_corners=True), [SMALL, IMAGE]),
 }
 # (constructor with settings that are not the defaults, y_true, y_pred)
 LOSSES = {
+    "BoundaryAwareCrossentropy": (  # of the classes alone
+        lambda: boundary.BoundaryAwareCrossentropy((0.5, 1.0, 2.5), hardest=(0.4, 20)),
+        LABELS,
+        LOGITS,
+    ),
     "IoU": (lambda: detection.IoU(reduction="sum"), BOXES, OTHERS),
     "GIoU": (lambda: detection.GIoU(reduction="sum"), BOXES, OTHERS),
     "TripletSemiHard": (lambda: embedding.TripletSemiHard(0.5, "euclidean"), CLASSES, VECTORS),
@@ -169,7 +177,8 @@ def test_a_layer_promises_the_shape_and_type_that_it_returns(name):
     found = listed(call(layer, inputs))
     for promise, other, y in zip(listed(call(layer, known)), listed(call(layer, any_size)), found, strict=True):
         assert promise.shape == tuple(y.shape)
-        assert other.shape == (None, None, None, y.shape[-1])
+        assert (other.shape[0], other.shape[-1]) == (None, y.shape[-1])
+        assert all(side in (None, now) for side, now in zip(other.shape[1:], y.shape[1:], strict=True))
         assert promise.dtype == other.dtype == keras.backend.standardize_dtype(y.dtype)
 
 

@@ -24,6 +24,10 @@ pytestmark = pytest.mark.parity
 FOLDER = Path(__file__).parent / "torch"
 
 RESNET = {f"layer{i}": f"stage{i + 1}_block{n}_out" for i, n in enumerate((3, 4, 6, 3), start=1)}
+PIDNET = {  # their ReLUs are in place: what a module gives is seen behind the ReLU that follows
+    "layer4": "i4_relu", "layer5": "i5_block2_add", "spp": "pyramid", "pag3": "pag3_relu", "layer5_": "p5_add",
+    "layer5_d": "d5_add", "seghead_p": "auxiliary_conv", "seghead_d": "boundary_conv", "layer2": "stage2_relu",
+}  # fmt: skip
 # {row: {their module: our layer}}, besides the logits
 CASES = {
     "alexnet": {"features.2": "pool1", "features.5": "pool2", "features.12": "pool5"},
@@ -67,6 +71,12 @@ CASES = {
         "incre_modules.1": "head2_widen_out",
         "final_layer": "head_last_relu",
     },
+    "pspnet50": {
+        "layer3": "stage4_block6_out", "layer4": "stage5_block3_out", "ppm": "pyramid", "cls": "logits_conv",
+        "aux": "auxiliary_conv",
+    },
+    "pidnet_s": {**PIDNET, "dfm": "bag"},
+    "pidnet_l": {**PIDNET, "dfm": "bag_out_conv"},
 }  # fmt: skip
 SETTINGS = {  # as recorded
     "alexnet": dict(dense=(64, 32)),  # narrow hidden layers in both, where 4096 units have 100 million weights
@@ -74,9 +84,10 @@ SETTINGS = {  # as recorded
     "vgg13": dict(dense=(64, 32)),
     "googlenet": dict(auxiliary=True),
     "inception_v3": dict(auxiliary=True),
+    **{name: dict(auxiliary=True) for name in ("pspnet50", "pidnet_s", "pidnet_l")},
     "senet154": dict(depths=(1, 2, 2, 1)),  # through 36 blocks random weights magnify roundings
 }
-SLOW = ("wide_resnet50_2", "inception_v3", "inception_v4", "inception_resnet_v2")
+SLOW = ("wide_resnet50_2", "pidnet_l", "inception_v3", "inception_v4", "inception_resnet_v2")
 
 
 def load(name):

@@ -1,10 +1,14 @@
 """Records what PyTorch's networks answer, for `tests/parity/test_torch.py`: `make parity-torch`, or names of rows.
 
-Runs where PyTorch, torchvision and timm are, and nothing of ours: the weights are made from the tensors' names.
+Runs where PyTorch, torchvision and timm are, and nothing of ours: the weights are made from the tensors' names. Code of
+authors, where no package has it, is read from clones of their repositories in the folder AUTHORS_CODE, which the rows
+of AUTHORS need: OWNER/NAME in it at the commit named there.
 """
 
+import importlib
 import importlib.metadata
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -65,6 +69,57 @@ def narrow(name, hidden):
     return build
 
 
+AUTHORS = {  # {repository: commit}
+    "hszhao/semseg": "4f274c3f276778228bc14a4565822d46359f0cc8",
+    "XuJiacong/PIDNet": "4c158cf24ce432f0a8cb43364fae38d93cee0dc3",
+}
+
+
+def authors(repository, module, name, **settings):
+    """The network of that name in a module of somebody's repository."""
+    if "AUTHORS_CODE" not in os.environ:
+        sys.exit(f"clone {repository} at {AUTHORS[repository]} and say in AUTHORS_CODE where {repository} lies")
+    sys.path.insert(0, str(Path(os.environ["AUTHORS_CODE"]) / repository))
+    network = getattr(importlib.import_module(module), name)(**settings)
+    sys.path.pop(0)
+    return network
+
+
+def pspnet(layers):
+    """Zhao's PSPNet, whose auxiliary classifier answers beside it."""
+
+    def build():
+        network = authors("hszhao/semseg", "model.pspnet", "PSPNet", layers=layers, classes=CLASSES, pretrained=False)
+        alone = network.forward
+
+        def forward(x):
+            network.aux(network.layer3(network.layer2(network.layer1(network.layer0(x)))))
+            return alone(x)
+
+        network.forward = forward
+        return network
+
+    return build
+
+
+def pidnet(**settings):
+    """Xu's PIDNet, its classes enlarged to the picture's size as in training."""
+
+    def build():
+        network = authors("XuJiacong/PIDNet", "models.pidnet", "PIDNet", num_classes=CLASSES, augment=True, **settings)
+        alone = network.forward
+
+        def forward(x):
+            return torch.nn.functional.interpolate(alone(x)[1], x.shape[2:], mode="bilinear", align_corners=True)
+
+        network.forward = forward
+        return network
+
+    return build
+
+
+PSPNET = ["layer3", "layer4", "ppm", "aux", "cls"]
+PIDNET = ["layer2", "layer4", "layer5", "spp", "pag3", "layer5_", "layer5_d", "dfm", "seghead_p", "seghead_d"]
 NETWORKS = {
     "alexnet": (narrow("alexnet", (64, 32)), 224, IMAGENET, pools(2, 5, 12)),
     "vgg11_bn": (timm_model("vgg11_bn", mlp_ratio=1 / 64), 224, IMAGENET, pools(3, 7, 14, 21, 28)),
@@ -99,11 +154,16 @@ NETWORKS = {
     "shufflenet_v2_x0_5": (vision("shufflenet_v2_x0_5"), 64, IMAGENET, SHUFFLENET),
     "hrnet_w18_small_v2": (timm_model("hrnet_w18_small_v2"), 64, IMAGENET, HRNET),
 }
+OF_AUTHORS = {
+    "pspnet50": (pspnet(50), 65, IMAGENET, PSPNET),
+    "pidnet_s": (pidnet(m=2, n=3, planes=32, ppm_planes=96, head_planes=128), 192, IMAGENET, PIDNET),
+    "pidnet_l": (pidnet(m=3, n=4, planes=64, ppm_planes=112, head_planes=256), 192, IMAGENET, PIDNET),
+}
 
 
 def record(name):
     """Writes NAME.npz: the tensors' names and shapes, the side, a sample of each output."""
-    build, side, (mean, deviation), modules = NETWORKS[name]
+    build, side, (mean, deviation), modules = {**NETWORKS, **OF_AUTHORS}[name]
     network = build().eval()
     network.training = hasattr(network, "aux_logits")  # itself alone: auxiliary classifiers answer in training only
     state = {key: value for key, value in network.state_dict().items() if not key.endswith("num_batches_tracked")}
@@ -138,6 +198,6 @@ def record(name):
 
 
 if __name__ == "__main__":
-    for row in sys.argv[1:] or NETWORKS:
+    for row in sys.argv[1:] or [*NETWORKS, *(OF_AUTHORS if "AUTHORS_CODE" in os.environ else ())]:
         record(row)
         print(row)
