@@ -1,0 +1,1 @@
+"""Networks that answer for every pixel: segmentation, edges, depth, masks of objects."""
