@@ -7,8 +7,8 @@ picture's size.
 Deviations: the grey picture that the paper's network reads is the luma of the RGB one. Dropout's rate 0.5 and its two
 places, behind the last two stages of the contracting path, are those of the authors' Caffe network, for the paper says
 only "at the end". That network also has a ReLU behind each up-convolution and leaves the last one at 128 channels
-(31,100,354 weights); here Figure 1 is followed. First weights are drawn by He's rule as in section 3, cut at two
-deviations as Keras does. In the padded form odd maps are rounded up when they are halved and cut when doubled.
+(31,100,354 weights); here Figure 1 is followed. First weights are drawn by He's rule as in section 3, those of
+convolutions cut at two deviations as Keras does. In the padded form odd maps are rounded up when they are halved and cut when doubled.
 """
 
 import math
@@ -26,11 +26,8 @@ from cvapps.registry import Paper, register
 def up_convolution(x, filters, factor, name):
     """Each place becomes factor x factor places by weights of their own: (N, H, W, C) -> (N, f H, f W, filters)."""
     # a place is a sum over the channels of one place; Keras' "he_normal" would count filters times factor^2 inputs
-    deviation = math.sqrt(2 / x.shape[-1])
-    return layers.Conv2DTranspose(
-        filters, factor, factor, kernel_initializer=keras.initializers.TruncatedNormal(stddev=deviation),
-        name=f"{name}_conv",
-    )(x)  # fmt: skip
+    gaussian = keras.initializers.RandomNormal(stddev=math.sqrt(2 / x.shape[-1]))
+    return layers.Conv2DTranspose(filters, factor, factor, kernel_initializer=gaussian, name=f"{name}_conv")(x)
 
 
 def double_conv(x, filters, padding, norm, name):
