@@ -8,7 +8,8 @@ Deviations: the grey picture that the paper's network reads is the luma of the R
 places, behind the last two stages of the contracting path, are those of the authors' Caffe network, for the paper says
 only "at the end". That network also has a ReLU behind each up-convolution and leaves the last one at 128 channels
 (31,100,354 weights); here Figure 1 is followed. First weights are drawn by He's rule as in section 3, those of
-convolutions cut at two deviations as Keras does. In the padded form odd maps are rounded up when they are halved and cut when doubled.
+convolutions cut at two deviations as Keras does. In the padded form odd maps are rounded up when they are halved and
+cut when they are doubled.
 """
 
 import math

@@ -10,4 +10,3 @@ from cvapps.metrics.segmentation import (
 )
 
 __all__ = ["ConfusionMatrix", "FrequencyWeightedIoU", "MeanAccuracy", "MeanIoU", "PixelAccuracy", "class_iou"]
-"""Measures of answers against the truth, by task."""

@@ -3,8 +3,10 @@
 Arganda-Carreras et al. 2015, Frontiers in Neuroanatomy 9:142, "Crowdsourcing the creation of image segmentation
 algorithms for connectomics", as its authors compute it (fiji/Trainable_Segmentation, RandError): two pixels of one cell
 should be of one cell in both maps. Cells are what is connected along rows and columns; label 0 is border. Only pixels
-that are cell in the truth count, and of those each that is border in the answer is a cell of its own. Ronneberger et al. 2015 (U-Net) report 1 minus the score as Rand error, 0.0382, and 1 minus the F-score of pixels
-as pixel error, 0.0611, both before the challenge thinned the borders.
+that are cell in the truth count, and of those each that is border in the answer is a cell of its own.
+Ronneberger et al. 2015 (U-Net) report the errors of the challenge's first form, before it thinned the borders: Rand
+error 0.0382, 1 minus the largest F-score, and pixel error 0.0611, 1 minus that of single pixels.
+Thinning is Zhang & Suen's, where the authors' is ImageJ's table: lines may differ by a pixel.
 """
 
 from collections.abc import Callable, Iterable
