@@ -47,6 +47,7 @@ class Figure:
 
 
 VGG_A_TO_E = ("vgg11", "vgg11_lrn", "vgg13", "vgg16_1x1", "vgg16", "vgg19")
+TWO_CLASSES = dict(num_classes=2)
 PAPERS_FORM = dict(stride_on="reduce")
 TORCHVISION_GOOGLENET = dict(norm="batch", kernel=3, last_pool=2)
 
@@ -326,6 +327,8 @@ FIGURES = [
     Figure("inception_v4", "parameters", 42.68e6, TIMM, within=0.005e6),
     Figure("inception_resnet_v2", "parameters", 55_813_192 + 30_272, KERAS_COUNTS),
     Figure("inception_resnet_v2", "parameters", 55.84e6, TIMM, within=0.005e6),
+    Figure("unet", "parameters", 31_030_658, "jvanvugt/pytorch-unet, its default form, counted"),
+    Figure("unet_padded", "parameters", 31_037_698, "milesial/Pytorch-UNet, counted", settings=TWO_CLASSES),
     Figure("perceptron", "parameters", 32 * 32 * 3 * 10 + 10, "Rosenblatt 1958: a weight from each input, a threshold"),
 ]  # fmt: skip
 

@@ -1,1 +1,1 @@
-"""Networks that answer for every pixel."""
+"""Dense prediction: a class, a boundary, a depth or an object mask for every pixel; one file for each family."""

@@ -17,7 +17,7 @@ TENSORFLOW = keras.backend.backend() == "tensorflow"
 DEFAULT_ROWS = (
     "alexnet", "densenet40_k12_cifar", "googlenet", "hrnet_w18_small_v2", "inception_resnet_v2", "inception_v3",
     "inception_v4", "lenet5", "mlp", "mobilenet_v1_x0_25", "mobilenet_v2_x0_35", "nasnet_mobile", "resnet110_v2_cifar",
-    "resnet18", "resnet20_cifar", "shufflenet_v1_g2_x0_25", "shufflenet_v2_x0_5", "simple_convnet", "vgg11",
+    "resnet18", "resnet20_cifar", "shufflenet_v1_g2_x0_25", "shufflenet_v2_x0_5", "simple_convnet", "unet", "vgg11",
 )  # fmt: skip
 SMALL = {  # settings of a row by default: a block of each kind shows what the others would, in a fraction of the time
     "alexnet": dict(dense=(64, 64)),
@@ -28,6 +28,7 @@ SMALL = {  # settings of a row by default: a block of each kind shows what the o
     "inception_v4": dict(depths=(1, 1, 1)),
     "nasnet_mobile": dict(depth=1, penultimate=192, stem=16),
     "resnet110_v2_cifar": dict(depths=(2, 2, 2)),
+    "unet": dict(width=4, depth=2),
     "vgg11": dict(dense=(64, 64)),
 }
 DEFAULT_CASES = [f"{name}:small" if name in SMALL else name for name in DEFAULT_ROWS]
@@ -35,7 +36,7 @@ DEFAULT_CASES = [f"{name}:small" if name in SMALL else name for name in DEFAULT_
 # the roundings of two steps of SGD, so the last map needs some places
 LARGE = {
     "alexnet": 99, "zfnet": 99, "inception_resnet": 107, "inception_v3": 107, "inception_v4": 139, "mobilenet_v2": 96,
-    "shufflenet_v2": 96,
+    "shufflenet_v2": 96, "unet_padded": 64, "unet": 188,
 }  # fmt: skip
 UNPADDED = ("alexnet", "inception_", "zfnet")  # beginnings of names: their layers take places away
 PLACES = ("alexnet", "vgg", "zfnet")  # fc6 has a weight for each place; features take any size
@@ -47,6 +48,7 @@ ONE_SIZE = {
     "mlp": "a weight for each pixel",
     "perceptron": "a weight for each pixel",
     "simple_convnet": "the logits have a weight for each place",
+    "unet": "only sides that leave every pooling an even map",
 }
 OTHER_TASKS = {*cvapps.list_models()} - {*cvapps.list_models(task="classification")}
 NO_FEATURES = dict.fromkeys({*ONE_SIZE, *OTHER_TASKS}, "not a backbone")
