@@ -40,7 +40,7 @@ def surrounded(backbone, input_shape, border):
 
 
 def head(x, window, dense, dropout):
-    """The classifier's dense layers as convolutions: (N, h, w, C) -> (N, h - window + 1, w - window + 1, last width)."""
+    """The classifier's dense layers as convolutions, fc6 of window x window: (N, h, w, C) -> (N, h', w', width)."""
     for i, width in enumerate(dense, start=6):
         x = layers.Conv2D(width, window if i == 6 else 1, kernel_initializer="he_normal", name=f"fc{i}")(x)
         x = layers.Dropout(dropout, name=f"fc{i}_dropout")(activate(x, "relu", f"fc{i}"))
