@@ -30,6 +30,9 @@ ZHANG = "Zhang et al. 2017, arXiv:1707.01083"
 MA = "Ma et al. 2018, arXiv:1807.11164"
 ZOPH = "Zoph et al. 2017, arXiv:1707.07012"
 SLIM = "MobileNet v2's authors, tensorflow/models, slim/nets/mobilenet/README.md"
+LONG = "Long et al. 2015, arXiv:1411.4038, Table 1"
+PYTORCH_FCN = "wkentaro/pytorch-fcn's network of that name, built and counted without its fixed bilinear kernels"
+CIRESAN = "Ciresan et al. 2012, papers.nips.cc/paper/4741, Table 1; N4.spec of seung-lab/znn-release"
 MEGVII = "ShuffleNet's authors, megvii-model/ShuffleNet-Series, ShuffleNetV1/README.md"
 
 
@@ -330,6 +333,20 @@ FIGURES = [
     Figure("unet", "parameters", 31_030_658, "jvanvugt/pytorch-unet, its default form, counted"),
     Figure("unet_padded", "parameters", 31_037_698, "milesial/Pytorch-UNet, counted", settings=TWO_CLASSES),
     Figure("perceptron", "parameters", 32 * 32 * 3 * 10 + 10, "Rosenblatt 1958: a weight from each input, a threshold"),
+    Figure("fcn32s", "parameters", 134_346_581, PYTORCH_FCN),
+    Figure("fcn16s", "parameters", 134_357_354, PYTORCH_FCN),
+    Figure("fcn8s", "parameters", 134_362_751, PYTORCH_FCN),
+    Figure("fcn8s_at_once", "parameters", 134_362_751, PYTORCH_FCN),
+    Figure("fcn32s", "parameters", 134e6, LONG, within=0.5e6),
+    Figure("fcn32s", "layers", 16, LONG),
+    Figure("fcn32s_alexnet", "parameters", 57e6, LONG, within=0.5e6),
+    Figure("fcn32s_alexnet", "parameters", 60_965_224 - 4_097_000 + 86_037, "CaffeNet, with 21 scores for its fc8"),
+    Figure("fcn32s_alexnet", "layers", 8, LONG),
+    Figure("fcn32s_googlenet", "parameters", 6e6, LONG, within=0.5e6),
+    Figure("fcn32s_googlenet", "parameters", 6_998_552 - 1_025_000 + 21_525, f"{BVLC}, with 21 scores for its logits"),
+    Figure("n4_patch", "parameters", 219_290, CIRESAN),
+    Figure("n4_patch", "layers", 6, CIRESAN),
+    Figure("n4", "parameters", 219_290, CIRESAN),
 ]  # fmt: skip
 
 # {model: {layer: (parameters, output shape)}}
@@ -410,3 +427,20 @@ VGG16_TAIL = {  # LECTURE, beside GoogLeNet's
 }
 ZFNET_SIDES = {"conv1": 110, "pool1": 55, "conv2": 26, "pool2": 13, "conv3": 13, "conv4": 13, "conv5": 13, "pool5": 6}
 VGG_SIDES = {"C1": 112, "C2": 56, "C3": 28, "C4": 14, "C5": 7}  # SIMONYAN, section 2.1: halved by each of five poolings
+# LONG: (size of what a score sees, the coarsest stride); GoogLeNet's 907 counts the pooling of 7x7 that it discards
+FCN_FIELDS = {"fcn32s": (404, 32), "fcn32s_alexnet": (355, 32), "fcn32s_googlenet": (907 - 6 * 32, 32)}
+# {row: ({transposed convolution: side of its kernel}, {map: where its crop begins})} in the prototxt files of the authors,
+# shelhamer/fcn.berkeleyvision.org: voc-fcn32s, voc-fcn16s, voc-fcn8s and voc-fcn-alexnet
+FCN_CROPS = {
+    "fcn32s": ({"score_fr_up32": 64}, {"logits": 19}),
+    "fcn16s": ({"score_fr_up2": 4, "fuse_stage4_pool_up16": 32}, {"score_stage4_pool_crop": 5, "logits": 27}),
+    "fcn8s": (
+        {"score_fr_up2": 4, "fuse_stage4_pool_up2": 4, "fuse_stage3_pool_up8": 16},
+        {"score_stage4_pool_crop": 5, "score_stage3_pool_crop": 9, "logits": 31},
+    ),
+    "fcn32s_alexnet": ({"score_fr_up32": 63}, {"logits": 18}),
+}
+N4_MAPS = {  # CIRESAN: (side, maps)
+    "conv1": (92, 48), "pool2": (46, 48), "conv3": (42, 48), "pool4": (21, 48), "conv5": (18, 48), "pool6": (9, 48),
+    "conv7": (6, 48), "pool8": (3, 48),
+}  # fmt: skip

@@ -3,7 +3,7 @@
 from cvapps.analysis.gradient_flow import gradient_flow
 from cvapps.analysis.profile import profile
 from cvapps.analysis.receptive_field import receptive_field
-from cvapps.analysis.surgery import fold_batch_norm, fully_convolutional
+from cvapps.analysis.surgery import fold_batch_norm, fully_convolutional, transplant
 from cvapps.analysis.tradeoff import tradeoff
 from cvapps.analysis.weight_scaling import weight_scaling
 
@@ -14,5 +14,6 @@ __all__ = [
     "profile",
     "receptive_field",
     "tradeoff",
+    "transplant",
     "weight_scaling",
 ]

@@ -1,5 +1,6 @@
 """Operations on a finished network that keep its function."""
 
+import math
 from collections import Counter
 from typing import Any
 
@@ -228,3 +229,26 @@ def _convolution(layer: layers.Dense, kernel: tuple[int, ...]) -> layers.Conv2D:
     """The convolution whose window is all that the dense layer reads; without the weights."""
     settings = {key: value for key, value in layer.get_config().items() if key in KEPT}
     return layers.Conv2D.from_config({"filters": layer.units, "kernel_size": kernel, **settings})
+
+
+def transplant(model: keras.Model, source: keras.Model) -> list[str]:
+    """Fills the layers of `model` that `source` has by name with its weights: the names of those layers.
+
+    A dense layer fills a convolution over the map that was laid flat before it. So a classifier begins a network for
+    every pixel, and a network for coarse answers one for finer: Long et al. 2015, arXiv:1411.4038, sections 4.1 and
+    4.2. Layers that only one of the two has are left as they are. Raises ValueError, before any weight is changed,
+    where a layer's weights don't fit and where no layer has its namesake.
+    """
+    found = {layer.name: layer for layer in functional(source).layers if layer.weights}
+    pairs = [(layer, found[layer.name]) for layer in functional(model).layers if layer.weights and layer.name in found]
+    if not pairs:
+        raise ValueError(f"no layer of {model.name} is called as one of {source.name}")
+    for layer, other in pairs:
+        given, expected = ([tuple(v.shape) for v in x.weights] for x in (other, layer))
+        flattened = isinstance(other, layers.Dense) and isinstance(layer, layers.Conv2D)
+        sizes = [[math.prod(shape) for shape in shapes] for shapes in (given, expected)]
+        if given != expected and not (flattened and sizes[0] == sizes[1] and given[0][-1] == expected[0][-1]):
+            raise ValueError(f"{layer.name} of {model.name} has weights of {expected}, of {source.name} of {given}")
+    for layer, other in pairs:
+        layer.set_weights([w.reshape(v.shape) for w, v in zip(other.get_weights(), layer.weights, strict=True)])
+    return [layer.name for layer, _ in pairs]

@@ -9,7 +9,7 @@ class CropLike(keras.layers.Layer):
     """The first map's top left corner, as large as the second: (N, H, W, C), (N, h, w, D) -> (N, h, w, C).
 
     For maps that were rounded up when they were halved and are too large once doubled again. A layer, because where the
-    model's picture size is open, h and w are known only when it runs. The second must not be larger.
+    model's picture size is open, h and w are known only when it runs. Where the second is larger the first stays.
     """
 
     def call(self, inputs):
@@ -20,5 +20,6 @@ class CropLike(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         """(N, H, W, C), (N, h, w, D) -> (N, h, w, C)."""
-        shape, like = input_shape
-        return (shape[0], *like[1:3], shape[3])
+        (batch, *sizes, channels), like = input_shape
+        sizes = [n if None in (n, m) else min(n, m) for m, n in zip(sizes, like[1:3], strict=True)]
+        return (batch, *sizes, channels)

@@ -16,16 +16,21 @@ from tests.contract.tasks import TASKS, principal, trained
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 DEFAULT_ROWS = (
     "alexnet", "densenet40_k12_cifar", "googlenet", "hrnet_w18_small_v2", "inception_resnet_v2", "inception_v3",
-    "inception_v4", "lenet5", "mlp", "mobilenet_v1_x0_25", "mobilenet_v2_x0_35", "nasnet_mobile", "resnet110_v2_cifar",
-    "resnet18", "resnet20_cifar", "shufflenet_v1_g2_x0_25", "shufflenet_v2_x0_5", "simple_convnet", "unet", "vgg11",
+    "inception_v4", "lenet5", "mlp", "mobilenet_v1_x0_25", "mobilenet_v2_x0_35", "n4_patch", "nasnet_mobile",
+    "resnet110_v2_cifar", "resnet18", "resnet20_cifar", "shufflenet_v1_g2_x0_25", "shufflenet_v2_x0_5",
+    "simple_convnet", "vgg11",
+    # label maps
+    "fcn32s_alexnet", "n4", "unet",
 )  # fmt: skip
 SMALL = {  # settings of a row by default: a block of each kind shows what the others would, in a fraction of the time
     "alexnet": dict(dense=(64, 64)),
     "densenet40_k12_cifar": dict(depths=(3, 3, 3)),
+    "fcn32s_alexnet": dict(dense=(64, 64), skips=("pool2", "pool1"), score_initializer="he_normal"),
     "hrnet_w18_small_v2": dict(modules=(1, 1, 1), depth=1),
     "inception_resnet_v2": dict(depths=(1, 1, 1)),
     "inception_v3": dict(pool_widths=(32,), inner_widths=(128,), depth=1),
     "inception_v4": dict(depths=(1, 1, 1)),
+    "n4": dict(maps=8, hidden=16),
     "nasnet_mobile": dict(depth=1, penultimate=192, stem=16),
     "resnet110_v2_cifar": dict(depths=(2, 2, 2)),
     "unet": dict(width=4, depth=2),
@@ -36,7 +41,7 @@ DEFAULT_CASES = [f"{name}:small" if name in SMALL else name for name in DEFAULT_
 # the roundings of two steps of SGD, so the last map needs some places
 LARGE = {
     "alexnet": 99, "zfnet": 99, "inception_resnet": 107, "inception_v3": 107, "inception_v4": 139, "mobilenet_v2": 96,
-    "shufflenet_v2": 96, "unet_padded": 64, "unet": 188,
+    "n4": 95, "shufflenet_v2": 96, "unet_padded": 64, "unet": 188,
 }  # fmt: skip
 UNPADDED = ("alexnet", "inception_", "zfnet")  # beginnings of names: their layers take places away
 PLACES = ("alexnet", "vgg", "zfnet")  # fc6 has a weight for each place; features take any size
@@ -46,6 +51,7 @@ LONG = (  # beginnings of names: XLA takes a minute for their graphs, a SavedMod
 ONE_SIZE = {
     "lenet5": "F6 reads one place of C5",
     "mlp": "a weight for each pixel",
+    "n4_patch": "a weight for each place of the last map",
     "perceptron": "a weight for each pixel",
     "simple_convnet": "the logits have a weight for each place",
     "unet": "only sides that leave every pooling an even map",

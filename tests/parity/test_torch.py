@@ -1,7 +1,7 @@
 """Our networks against torchvision's and timm's with the same random weights, at several depths.
 
-`torch/record.py` wrote what theirs answered; `make parity-torch` writes it anew. Checked are the graph, and the table
-of names that published weights come by.
+`torch/record.py` wrote what theirs answered; `make parity-torch` writes it anew. `torch/record_fcn.py` did the same with
+wkentaro/pytorch-fcn. Checked are the graph, and the table of names that published weights come by.
 """
 
 import json
@@ -27,6 +27,10 @@ RESNET = {f"layer{i}": f"stage{i + 1}_block{n}_out" for i, n in enumerate((3, 4,
 PIDNET = {  # their ReLUs are in place: what a module gives is seen behind the ReLU that follows
     "layer4": "i4_relu", "layer5": "i5_block2_add", "spp": "pyramid", "pag3": "pag3_relu", "layer5_": "p5_add",
     "layer5_d": "d5_add", "seghead_p": "auxiliary_conv", "seghead_d": "boundary_conv", "layer2": "stage2_relu",
+}  # fmt: skip
+FCN = {  # fc6's and fc7's outputs are rectified in place
+    **{f"pool{i}": f"stage{i}_pool" for i in (3, 4, 5)}, "fc6": "fc6_relu", "fc7": "fc7_relu", "score_fr": "score_fr",
+    "score_pool4": "score_stage4_pool", "score_pool3": "score_stage3_pool", "upscore2": "score_fr_up2",
 }  # fmt: skip
 # {row: {their module: our layer}}, besides the logits
 CASES = {
@@ -77,6 +81,8 @@ CASES = {
     },
     "pidnet_s": {**PIDNET, "dfm": "bag"},
     "pidnet_l": {**PIDNET, "dfm": "bag_out_conv"},
+    "fcn8s": FCN,
+    "fcn8s_at_once": FCN,
 }  # fmt: skip
 SETTINGS = {  # as recorded
     "alexnet": dict(dense=(64, 32)),  # narrow hidden layers in both, where 4096 units have 100 million weights
@@ -86,8 +92,10 @@ SETTINGS = {  # as recorded
     "inception_v3": dict(auxiliary=True),
     **{name: dict(auxiliary=True) for name in ("pspnet50", "pidnet_s", "pidnet_l")},
     "senet154": dict(depths=(1, 2, 2, 1)),  # through 36 blocks random weights magnify roundings
+    "fcn8s": dict(dense=(64, 32)),
+    "fcn8s_at_once": dict(dense=(64, 32)),
 }
-SLOW = ("wide_resnet50_2", "pidnet_l", "inception_v3", "inception_v4", "inception_resnet_v2")
+SLOW = ("wide_resnet50_2", "pidnet_l", "inception_v3", "inception_v4", "inception_resnet_v2", "fcn8s", "fcn8s_at_once")
 
 
 def load(name):
