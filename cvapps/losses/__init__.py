@@ -2,5 +2,18 @@
 
 from cvapps.losses.detection import GIoU, IoU
 from cvapps.losses.embedding import Contrastive, LiftedStructure, NPairs, TripletHard, TripletSemiHard
+from cvapps.losses.segmentation import IGNORE, SegmentationCrossentropy, label_counts, median_frequency_weights
 
-__all__ = ["Contrastive", "GIoU", "IoU", "LiftedStructure", "NPairs", "TripletHard", "TripletSemiHard"]
+__all__ = [
+    "IGNORE",
+    "Contrastive",
+    "GIoU",
+    "IoU",
+    "LiftedStructure",
+    "NPairs",
+    "SegmentationCrossentropy",
+    "TripletHard",
+    "TripletSemiHard",
+    "label_counts",
+    "median_frequency_weights",
+]

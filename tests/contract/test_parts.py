@@ -19,7 +19,7 @@ from cvapps.layers.deformable import DeformableConv2D
 from cvapps.layers.fourier import FFTConv2D
 from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
 from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
-from cvapps.losses import detection, embedding
+from cvapps.losses import detection, embedding, segmentation
 from cvapps.ops import boxes, channels, interpolation, pooling, upsampling
 from tests.backends import compiled, gradient
 from tests.tolerances import EXACT, HALF, REORDERED
@@ -34,6 +34,8 @@ BOXES, OTHERS = np.concatenate([CORNERS, CORNERS + RNG.uniform(5, 30, (2, 8, 2))
 CLASSES = np.array([0, 1, 0, 2, 1, 2, 0, 1])
 VECTORS = RNG.normal(size=(8, 5)).astype("float32")
 VECTORS /= np.linalg.norm(VECTORS, axis=-1, keepdims=True)
+LABELS = np.where(RNG.uniform(size=(8, 3, 4)) < 0.2, 255, RNG.integers(0, 3, (8, 3, 4)))
+LOGITS = RNG.normal(size=(8, 3, 4, 3)).astype("float32")
 
 # (constructor, inputs)
 LAYERS = {
@@ -56,6 +58,11 @@ LOSSES = {
     "Contrastive": (lambda: embedding.Contrastive(1.5), CLASSES % 2, np.abs(VECTORS[:, 0])),
     "NPairs": (lambda: embedding.NPairs(reduction="sum"), CLASSES, VECTORS @ VECTORS.T),
     "LiftedStructure": (lambda: embedding.LiftedStructure(0.5), CLASSES, VECTORS),
+    "SegmentationCrossentropy": (
+        lambda: segmentation.SegmentationCrossentropy((0.5, 1.0, 2.5), 0.3),
+        LABELS,
+        LOGITS,
+    ),
 }
 # (function, inputs, the type of its first output for half inputs, where None is the inputs' own)
 OPS = {
