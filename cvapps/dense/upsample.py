@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 
 from keras import layers
 
-from cvapps.blocks import conv, named
+from cvapps.blocks import conv
 from cvapps.layers.cropping import CropLike
-from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
-from cvapps.ops.upsampling import bed_of_nails
+from cvapps.layers.pooling import BedOfNails, MaxPoolingWithSwitches, MaxUnpooling
 
 
 class Pooled(NamedTuple):
@@ -57,7 +56,7 @@ def unpooling(x, filters, factor, name, pooled=None):
     Raises ValueError for another factor or number of channels than were pooled.
     """
     if pooled is None:
-        return named(bed_of_nails(_project(x, filters, name), factor), name)
+        return BedOfNails(factor, name=name)(_project(x, filters, name))
     channels = pooled.switches.shape[-1]
     if (factor, x.shape[-1], filters) != (2, channels, channels):
         raise ValueError(

@@ -6,10 +6,11 @@ from cvapps.layers.cropping import CropLike
 from cvapps.layers.deformable import DeformableConv2D
 from cvapps.layers.fourier import FFTConv2D
 from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
-from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
+from cvapps.layers.pooling import BedOfNails, MaxPoolingWithSwitches, MaxUnpooling
 
 __all__ = [
     "BatchNormalization",
+    "BedOfNails",
     "CropLike",
     "DeformableConv2D",
     "FFTConv2D",

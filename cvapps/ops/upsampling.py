@@ -9,6 +9,8 @@ def bed_of_nails(x, factor):
     Zeiler et al. 2010, "Deconvolutional Networks", and the lectures' second way of unpooling: the first corner stands
     for a place that nobody remembered. A transposed convolution is this and a convolution after it.
     """
-    zeros = (factor * factor - 1) * x.shape[-1]  # behind the value the rest of its cell, row by row
-    cells = ops.pad(x, ((0, 0), (0, 0), (0, 0), (0, zeros)))
-    return ops.depth_to_space(cells, factor, data_format="channels_last")
+    _, height, width, channels = ops.shape(x)
+    cells = ops.reshape(x, (-1, height, 1, width, 1, channels))
+    zeros = (0, factor - 1)
+    cells = ops.pad(cells, ((0, 0), (0, 0), zeros, (0, 0), zeros, (0, 0)))
+    return ops.reshape(cells, (-1, height * factor, width * factor, channels))

@@ -18,7 +18,7 @@ from cvapps.layers.cropping import CropLike
 from cvapps.layers.deformable import DeformableConv2D
 from cvapps.layers.fourier import FFTConv2D
 from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
-from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
+from cvapps.layers.pooling import BedOfNails, MaxPoolingWithSwitches, MaxUnpooling
 from cvapps.losses import detection, embedding, segmentation
 from cvapps.ops import boxes, channels, interpolation, pooling, upsampling
 from tests.backends import compiled, gradient
@@ -48,6 +48,7 @@ LAYERS = {
     "Maxout": (lambda: Maxout(2), [IMAGE]),
     "MaxPoolingWithSwitches": (lambda: MaxPoolingWithSwitches(3, 2), [IMAGE]),
     "MaxUnpooling": (MaxUnpooling, [SMALL, SWITCHES, IMAGE]),
+    "BedOfNails": (lambda: BedOfNails(3), [IMAGE]),
 }
 # (constructor with settings that are not the defaults, y_true, y_pred)
 LOSSES = {

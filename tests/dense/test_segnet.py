@@ -50,9 +50,7 @@ def test_basic_is_four_and_four_without_relu_in_the_decoder():
     ]  # fmt: skip
     names = [layer.name for layer in model.layers]
     assert [n for n in names if n.endswith("relu")] == [f"stage{stage}_1_relu" for stage in (1, 2, 3, 4)]
-    assert [n for n in names if re.fullmatch(r"stage\d_decode1_bn", n)] == [
-        f"stage{s}_decode1_bn" for s in (4, 3, 2, 1)
-    ]
+    assert [n for n in names if n.endswith("decode1_bn")] == [f"stage{s}_decode1_bn" for s in (4, 3, 2, 1)]
     assert names[1:3] == ["rescale", "contrast"]
 
 
