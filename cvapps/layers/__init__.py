@@ -8,10 +8,12 @@ from cvapps.layers.fourier import FFTConv2D
 from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
 from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
 from cvapps.layers.resizing import AdaptiveAveragePooling2D, ResizeLike
+from cvapps.layers.pooling import BedOfNails, MaxPoolingWithSwitches, MaxUnpooling
 
 __all__ = [
     "AdaptiveAveragePooling2D",
     "BatchNormalization",
+    "BedOfNails",
     "CropLike",
     "DeformableConv2D",
     "FFTConv2D",

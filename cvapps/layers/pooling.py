@@ -1,9 +1,13 @@
-"""Pooling with switches as layers, so that a graph can name both places. The mathematics is in `cvapps.ops.pooling`."""
+"""Pooling and its reverses as layers, so that a graph can name the places and their sizes may be open.
+
+The mathematics is in `cvapps.ops.pooling` and `cvapps.ops.upsampling`.
+"""
 
 import keras
 from keras import ops
 
 from cvapps.ops.pooling import max_pool_with_argmax, max_unpool
+from cvapps.ops.upsampling import bed_of_nails
 
 
 @keras.saving.register_keras_serializable("cvapps")
@@ -49,3 +53,25 @@ class MaxUnpooling(keras.layers.Layer):
         """The values' batch and channels, the pooled picture's height and width."""
         (batch, _, _, channels), _, (_, height, width, _) = input_shape
         return batch, height, width, channels
+
+
+@keras.saving.register_keras_serializable("cvapps")
+class BedOfNails(keras.layers.Layer):
+    """Each value into the upper left corner of a cell of zeros: (N, H, W, C) -> (N, factor H, factor W, C)."""
+
+    def __init__(self, factor: int = 2, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, inputs):
+        """(N, H, W, C) -> (N, factor H, factor W, C)."""
+        return bed_of_nails(inputs, self.factor)
+
+    def compute_output_shape(self, input_shape):
+        """Told rather than traced: heights and widths may be open."""
+        batch, *sizes, channels = input_shape
+        return batch, *(n and n * self.factor for n in sizes), channels
+
+    def get_config(self):
+        """The constructor's settings."""
+        return {**super().get_config(), "factor": self.factor}

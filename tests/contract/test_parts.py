@@ -22,6 +22,8 @@ from cvapps.layers.normalization import BatchNormalization, LocalResponseNormali
 from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
 from cvapps.layers.resizing import AdaptiveAveragePooling2D, ResizeLike
 from cvapps.losses import boundary, detection, embedding, segmentation
+from cvapps.layers.pooling import BedOfNails, MaxPoolingWithSwitches, MaxUnpooling
+from cvapps.losses import detection, embedding, segmentation
 from cvapps.ops import boxes, channels, interpolation, pooling, upsampling
 from tests.backends import compiled, gradient
 from tests.tolerances import EXACT, HALF, REORDERED
@@ -52,6 +54,7 @@ LAYERS = {
     "MaxUnpooling": (MaxUnpooling, [SMALL, SWITCHES, IMAGE]),
     "AdaptiveAveragePooling2D": (lambda: AdaptiveAveragePooling2D((4, 3), data_format="channels_last"), [IMAGE]),
     "ResizeLike": (lambda: ResizeLike(align_corners=True), [SMALL, IMAGE]),
+    "BedOfNails": (lambda: BedOfNails(3), [IMAGE]),
 }
 # (constructor with settings that are not the defaults, y_true, y_pred)
 LOSSES = {
