@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 
 from pipelines.serving.client import Client, ServingError
 
-Answer = dict[str, np.ndarray]  # of one image
+Answer = dict[str, Any]  # of one image: arrays, and bytes
 
 
 def predict(endpoint: str, model: str, images: Iterable[Path], out: Path) -> int:

@@ -429,7 +429,7 @@ ZFNET_SIDES = {"conv1": 110, "pool1": 55, "conv2": 26, "pool2": 13, "conv3": 13,
 VGG_SIDES = {"C1": 112, "C2": 56, "C3": 28, "C4": 14, "C5": 7}  # SIMONYAN, section 2.1: halved by each of five poolings
 # LONG: (size of what a score sees, the coarsest stride); GoogLeNet's 907 counts the pooling of 7x7 that it discards
 FCN_FIELDS = {"fcn32s": (404, 32), "fcn32s_alexnet": (355, 32), "fcn32s_googlenet": (907 - 6 * 32, 32)}
-# {row: ({transposed convolution: side of its kernel}, {map: where its crop begins})} in the prototxt files of the authors,
+# {row: ({transposed convolution: side of its kernel}, {map: where its crop begins})} in the authors' prototxt files,
 # shelhamer/fcn.berkeleyvision.org: voc-fcn32s, voc-fcn16s, voc-fcn8s and voc-fcn-alexnet
 FCN_CROPS = {
     "fcn32s": ({"score_fr_up32": 64}, {"logits": 19}),

@@ -6,9 +6,8 @@ from cvapps.layers.cropping import CropLike
 from cvapps.layers.deformable import DeformableConv2D
 from cvapps.layers.fourier import FFTConv2D
 from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
-from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
-from cvapps.layers.resizing import AdaptiveAveragePooling2D, ResizeLike
 from cvapps.layers.pooling import BedOfNails, MaxPoolingWithSwitches, MaxUnpooling
+from cvapps.layers.resizing import AdaptiveAveragePooling2D, ResizeLike
 
 __all__ = [
     "AdaptiveAveragePooling2D",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
+from cvapps.losses import IGNORE, SegmentationCrossentropy
 from cvapps.training import JointlyTrained
 
 
@@ -32,10 +33,18 @@ def class_numbers(outputs):
     return np.array([0, 3, 6])
 
 
+def label_maps(outputs):
+    """A class for each pixel, some of which don't count."""
+    random = np.random.default_rng(2)
+    labels = random.integers(0, 7, principal(outputs).shape[:3])
+    return np.where(random.uniform(size=labels.shape) < 0.1, IGNORE, labels).astype("int32")
+
+
 TASKS = {
     "classification": Task(
         class_numbers, lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True), 7, CLASSES
     ),
+    "segmentation": Task(label_maps, SegmentationCrossentropy, 7, CLASSES),
 }
 
 

@@ -19,11 +19,9 @@ from cvapps.layers.cropping import CropLike
 from cvapps.layers.deformable import DeformableConv2D
 from cvapps.layers.fourier import FFTConv2D
 from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
-from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
+from cvapps.layers.pooling import BedOfNails, MaxPoolingWithSwitches, MaxUnpooling
 from cvapps.layers.resizing import AdaptiveAveragePooling2D, ResizeLike
 from cvapps.losses import boundary, detection, embedding, segmentation
-from cvapps.layers.pooling import BedOfNails, MaxPoolingWithSwitches, MaxUnpooling
-from cvapps.losses import detection, embedding, segmentation
 from cvapps.ops import boxes, channels, interpolation, pooling, upsampling
 from tests.backends import compiled, gradient
 from tests.tolerances import EXACT, HALF, REORDERED

@@ -1,7 +1,7 @@
 """Our networks against torchvision's and timm's with the same random weights, at several depths.
 
-`torch/record.py` wrote what theirs answered; `make parity-torch` writes it anew. `torch/record_fcn.py` did the same with
-wkentaro/pytorch-fcn. Checked are the graph, and the table of names that published weights come by.
+`torch/record.py` wrote what theirs answered; `make parity-torch` writes it anew. `torch/record_fcn.py` did the same
+with wkentaro/pytorch-fcn. Checked are the graph, and the table of names that published weights come by.
 """
 
 import json
