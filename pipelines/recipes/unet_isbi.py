@@ -6,7 +6,7 @@ PATH has images/NAME.png and masks/NAME.png of 512x512, the masks 0 at a border 
 divided by 255), and classes.txt with the lines "border" and "cell". `python -m pipelines.partitions unet_isbi` scores
 the newest run on the held-out pictures, whole ones by overlapping tiles.
 Hardware: a GPU. Expected of the whole form: the paper's Table 1 has a pixel error of 0.0611 and a Rand error of 0.0382
-on the challenge's test pictures, the mean over seven rotated views; that Rand error is of borders as they are, not thin.
+on the challenge's test pictures, the mean over seven rotated views; that Rand error is of borders as they are.
 On 2 CPU cores in 20 minutes: --set settings.width=16 --set epochs=30 --set precision=float32.
 Not run here.
 
