@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-THRESHOLDS = tuple(np.round(np.arange(0.1, 1, 0.1), 1))  # the challenge's, without its ends
+THRESHOLDS = tuple(i / 10 for i in range(1, 10))  # the challenge's, without its ends
 
 
 def connected_components(mask: np.ndarray) -> np.ndarray:
@@ -77,9 +77,9 @@ def rand_scores(truth: np.ndarray, found: np.ndarray) -> tuple[float, float, flo
     a, b, counts = a[inside], b[inside], counts[inside].astype(float)
     if not counts.size:
         return 1.0, 1.0, 1.0
-    alone = counts[b == 0].sum()  # pixels, each a cell of its own
+    alone = float(counts[b == 0].sum())  # pixels, each a cell of its own
     cell = b != 0
-    together = (counts[cell] ** 2).sum() + alone
+    together = float((counts[cell] ** 2).sum() + alone)
     split = together / squares(a, counts)
     merge = together / (squares(b[cell], counts[cell]) + alone)
     return 2 * split * merge / (split + merge), split, merge

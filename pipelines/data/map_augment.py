@@ -12,6 +12,7 @@ import tensorflow as tf
 from cvapps.losses import IGNORE
 from pipelines.data import augment
 from pipelines.data.augment import uniform
+from pipelines.data.elastic import elastic
 from pipelines.data.plan import Tables, fold_in
 
 MEAN = (123.675, 116.28, 103.53)  # of ImageNet's pixels: what networks see as nothing
@@ -89,4 +90,5 @@ def color_jitter(
 
 CROPS: dict[str, Callable] = {"random_scale_crop": random_scale_crop, "random_crop": random_crop}
 PICTURES: dict[str, Callable] = {"flip": flip, "flip_vertically": flip_vertically, "color_jitter": color_jitter}
+PICTURES |= {"elastic": elastic}
 TABLES: Tables = (CROPS, PICTURES, {})

@@ -11,7 +11,8 @@ from pipelines.data.batches import Batches
 from pipelines.data.decode import decode_image, resize
 from pipelines.data.map_augment import TABLES
 from pipelines.data.map_folders import MapDataset, open_label_folder
-from pipelines.data.plan import Tables, fold_in, plan
+from pipelines.data.plan import Tables, bound, fold_in, plan
+from pipelines.data.separation import separation
 from pipelines.recipe import Data, Recipe
 
 
@@ -24,11 +25,13 @@ def decode_labels(encoded: tf.Tensor) -> tf.Tensor:
 class MapData(Batches):
     """Pictures are float32 [B, H, W, 3] in 0..255, maps [B, H, W]: int32 classes or 255, or float32 metres or 0.
 
-    Without an augmentation that crops, and for validation, both are stretched to the recipe's size.
+    Without an augmentation that crops, and for validation, both are stretched to the recipe's size. With `weigh`,
+    training batches have a third part, the weights of the maps' pixels: float32 [B, H, W].
     """
 
     dataset: MapDataset
     decode: Callable[[tf.Tensor], tf.Tensor] = decode_labels
+    weigh: Callable[[tf.Tensor], tf.Tensor] | None = None  # an augmented map -> weights of its pixels
 
     def augmented(self, content, label, seed):
         """The picture and the map as the network is trained with them."""
@@ -37,7 +40,8 @@ class MapData(Batches):
             image, target = self.augmentations.crop(image, target, fold_in(seed, -1), self.data.size)
         else:
             image, target = self._fit(image, target)
-        return self.augmentations.picture(image, target, seed=seed)
+        image, target = self.augmentations.picture(image, target, seed=seed)
+        return (image, target, self.weigh(target)) if self.weigh else (image, target)
 
     def evaluated(self, content, label):
         """Both stretched to the network's size."""
@@ -53,6 +57,7 @@ class MapData(Batches):
 
 
 Open = Callable[[Data], MapDataset]
+WEIGHTS = {"separation": separation}  # losses that weigh pixels, by the names that recipes have for them
 
 
 def open_data(
@@ -75,4 +80,6 @@ def open_data(
             f"{recipe.data.source!r}; {nearest(scheme, sources)}"
         )
     augmentations = plan(recipe.data.augment, tables)
-    return MapData(recipe.data, recipe.seed, sources[scheme](recipe.data), augmentations, shard, decode)
+    weighed = recipe.loss.partition("(")[0].strip() in WEIGHTS
+    weigh = bound(recipe.loss, WEIGHTS, "loss that weighs pixels")[1] if weighed else None
+    return MapData(recipe.data, recipe.seed, sources[scheme](recipe.data), augmentations, shard, decode, weigh)

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
 
+from pipelines.data.maps import open_data
 from pipelines.data.separation import cells_of, separation, separation_weights
+from pipelines.recipe import Data, Recipe
 from tests.tolerances import EXACT, SAME_MATH
 
 MASK = np.array(
@@ -94,3 +97,21 @@ def test_what_cannot_be_is_refused():
         separation_weights(np.ones(3, int))
     with pytest.raises(ValueError, match="w0 >= 0 and sigma > 0, not 10 and 0"):
         separation_weights(np.ones((2, 2), int), 10, 0)
+
+
+def test_training_batches_bring_the_weights_of_their_own_maps(tmp_path, home):
+    """Behind the augmentations, in training alone, and only for a recipe whose loss asks for them."""
+    for i in range(4):
+        for kind in ("images", "masks"):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            Image.fromarray((MASK if kind == "masks" else MASK * 40).astype("uint8")).save(tmp_path / kind / f"{i}.png")
+    data = Data(f"folder:{tmp_path}", size=(5, 7), batch=2, held_out=0.5, augment=("flip", "elastic(2, 3)"))
+    opened = open_data(Recipe("unet_padded", data=data, loss="separation(3, 1.5)"))
+    for images, labels, weights in opened.training_batches(0):
+        assert images.shape == (2, 5, 7, 3)
+        for mask, found in zip(labels.numpy(), weights.numpy(), strict=True):
+            assert_array_equal(found, separation_weights(cells_of(mask), 3.0, 1.5))
+    assert len(opened.validation_batches().element_spec) == 2
+    assert len(open_data(Recipe("unet_padded", data=data)).training_batches(0).element_spec) == 2
+    with pytest.raises(ValueError, match="the parameters of separation are"):
+        open_data(Recipe("unet_padded", data=data, loss="separation(1, 2, 3)"))
