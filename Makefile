@@ -71,6 +71,9 @@ ui: setup
 readme: setup
 	$(python) -m pipelines.readme
 
+docs/checkerboard.png: setup
+	$(python) -c "from cvapps.analysis import checkerboard; checkerboard().draw().savefig('$@')"
+
 serve: setup
 	$(python) -m pipelines serve
 

@@ -1,5 +1,6 @@
 """What a network is made of: its cost, what it sees, how gradients flow, and surgery that keeps its function."""
 
+from cvapps.analysis.checkerboard import checkerboard
 from cvapps.analysis.gradient_flow import gradient_flow
 from cvapps.analysis.profile import profile
 from cvapps.analysis.receptive_field import receptive_field
@@ -8,6 +9,7 @@ from cvapps.analysis.tradeoff import tradeoff
 from cvapps.analysis.weight_scaling import weight_scaling
 
 __all__ = [
+    "checkerboard",
     "fold_batch_norm",
     "fully_convolutional",
     "gradient_flow",
