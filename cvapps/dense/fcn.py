@@ -68,11 +68,9 @@ def enlarge(x, factor, at, target, name, dtype=None):
     return x, (first - (kernel - 1) / 2 * step, step)
 
 
-def crop(x, before, like, name, dtype=None):
-    """From place `before` on, as large as `like`: (N, H, W, C), (N, h, w, D) -> (N, h, w, C)."""
-    if before:
-        x = layers.Cropping2D(((before, 0), (before, 0)), dtype=dtype, name=f"{name}_shift")(x)
-    return CropLike(dtype=dtype, name=name)([x, like])
+def drop(x, count, name):
+    """Without the first places, if any are to go: (N, H, W, C) -> (N, H - count, W - count, C)."""
+    return layers.Cropping2D(((count, 0), (count, 0)), name=f"{name}_shift")(x) if count > 0 else x
 
 
 def fcn(
@@ -95,7 +93,7 @@ def fcn(
     the layers of the backbone that are scored too, coarsest first, `scales` what each is multiplied by before (nothing
     where empty). Zeros as `score_initializer` are the papers': in the first step only the scores then learn, and from
     random weights nothing does for long. Raises ValueError for other than three channels, for as many scales as there
-    are no skips, and for a skip that isn't finer than the one before.
+    are no skips, for a skip that isn't finer than the one before, and for a border that leaves pixels without a score.
     """
     if len(input_shape) != 3 or input_shape[-1] != 3:
         raise ValueError(f"expected a picture of (height, width, 3), not {tuple(input_shape)}")
@@ -119,11 +117,17 @@ def fcn(
         factor = int(at[1] // step)
         x, at = enlarge(x, factor, at, first, f"{made}_up{factor}")
         y = layers.Rescaling(scales[i], name=f"scale_{skip}")(y) if scales else y
-        y = crop(score(y, f"score_{skip}"), int((at[0] - first) / step), x, f"score_{skip}_crop")
+        before = int((at[0] - first) / step)  # places of the skip before the first of x; or of x, where negative
+        x, at = drop(x, -before, made), (max(at[0], first), step)
+        y = CropLike(name=f"score_{skip}_crop")([drop(score(y, f"score_{skip}"), before, f"score_{skip}"), x])
+        x = CropLike(name=f"{made}_crop")([x, y])
         made = f"fuse_{skip}"
-        x = layers.Add(name=made)([crop(x, 0, y, f"{made}_crop"), y])
+        x = layers.Add(name=made)([x, y])
     x, at = enlarge(x, int(at[1]), at, 0, f"{made}_up{int(at[1])}", "float32")
-    return keras.Model(trunk.input, crop(x, int(-at[0]), trunk.input, "logits", "float32"), name=name)
+    if at[0] > 0:
+        raise ValueError(f"expected a border with which every pixel has a score; {border} leaves out {int(at[0])} rows")
+    logits = CropLike(dtype="float32", name="logits")([drop(x, int(-at[0]), "logits"), trunk.input])
+    return keras.Model(trunk.input, logits, name=name)
 
 
 ALEXNET = dict(backbone="alexnet_two_tower", window=6, border=100, pixels="caffe")
