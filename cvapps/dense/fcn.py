@@ -6,16 +6,20 @@ around the rescaled picture, poolings that begin a window wherever a place is le
 are (the paper learns the inner ones; their README finds no difference; `trainable = True` on a layer learns it here).
 In stages: `surgery.transplant` fills fcn32s from the classifier, fcn16s from fcn32s, fcn8s from fcn16s; a skip's scores
 are zero at first, so each begins with the coarser net's answer. At once: `fcn8s_at_once`, from the classifier alone.
-Deviations: pixels as the backbone's published weights expect them; AlexNet is Krizhevsky's, which normalizes before it
-pools, where CaffeNet pools first; FCN-GoogLeNet was never released: here the least border with which every pixel lies
-between places of the last map.
+Deviations: VGG's pixels as the weights that are published here expect them; FCN-GoogLeNet was never released: here it
+has the least border with which every pixel lies between places of the last map.
 """
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 import keras
 from keras import layers
 
 from cvapps.analysis.receptive_field import receptive_field
 from cvapps.blocks import Pixels, activate
+from cvapps.classification.alexnet import pool, response
 from cvapps.initializers import Bilinear
 from cvapps.layers import CropLike
 from cvapps.registry import Paper, create_model, register
@@ -68,13 +72,14 @@ def enlarge(x, factor, at, target, name, dtype=None):
     return x, (first - (kernel - 1) / 2 * step, step)
 
 
-def drop(x, count, name):
+def drop(x, count, name, dtype=None):
     """Without the first places, if any are to go: (N, H, W, C) -> (N, H - count, W - count, C)."""
-    return layers.Cropping2D(((count, 0), (count, 0)), name=f"{name}_shift")(x) if count > 0 else x
+    return layers.Cropping2D(((count, 0), (count, 0)), dtype=dtype, name=f"{name}_shift")(x) if count > 0 else x
 
 
 def fcn(
     backbone: str = "vgg16",
+    backbone_settings: Mapping[str, Any] = MappingProxyType({}),
     window: int = 7,
     dense: tuple[int, ...] = (4096, 4096),
     dropout: float = 0.5,
@@ -89,17 +94,19 @@ def fcn(
 ) -> keras.Model:
     """(N, H, W, 3) -> logits (N, H, W, num_classes), H and W of any size.
 
-    `window`, `dense` and `dropout` are those of the backbone's head; `dense` is empty where it has none. `skips` are
-    the layers of the backbone that are scored too, coarsest first, `scales` what each is multiplied by before (nothing
-    where empty). Zeros as `score_initializer` are the papers': in the first step only the scores then learn, and from
-    random weights nothing does for long. Raises ValueError for other than three channels, for as many scales as there
+    `backbone_settings` are its row's own. `window`, `dense` and `dropout` are those of its head; `dense` is empty where
+    it has none, `window` the side of the map that fc6 reads. `skips` are the layers of the backbone that are scored
+    too, coarsest first, `scales` what each is multiplied by before (nothing where empty). Zeros as `score_initializer`
+    are the papers': in the first step only the scores learn, and from random weights nothing does for long. Raises ValueError for other than three channels, for as many scales as there
     are no skips, for a skip that isn't finer than the one before, and for a border that leaves pixels without a score.
     """
     if len(input_shape) != 3 or input_shape[-1] != 3:
         raise ValueError(f"expected a picture of (height, width, 3), not {tuple(input_shape)}")
     if scales and len(scales) != len(skips):
         raise ValueError(f"expected a scale for each of the {len(skips)} skips, not {len(scales)}")
-    trunk = create_model(backbone, num_classes=None, input_shape=(None, None, 3), pixels=pixels)
+    trunk = create_model(
+        backbone, num_classes=None, input_shape=(None, None, 3), pixels=pixels, **backbone_settings
+    )  # fmt: skip
     trunk = surrounded(trunk, input_shape, border)
     *_, last = trunk.output.values()
 
@@ -126,11 +133,14 @@ def fcn(
     x, at = enlarge(x, int(at[1]), at, 0, f"{made}_up{int(at[1])}", "float32")
     if at[0] > 0:
         raise ValueError(f"expected a border with which every pixel has a score; {border} leaves out {int(at[0])} rows")
-    logits = CropLike(dtype="float32", name="logits")([drop(x, int(-at[0]), "logits"), trunk.input])
+    logits = CropLike(dtype="float32", name="logits")([drop(x, int(-at[0]), "logits", "float32"), trunk.input])
     return keras.Model(trunk.input, logits, name=name)
 
 
-ALEXNET = dict(backbone="alexnet_two_tower", window=6, border=100, pixels="caffe")
+CAFFENET = dict(between=(pool, response))  # the authors' AlexNet normalizes what it has pooled
+ALEXNET = dict(
+    backbone="alexnet_two_tower", backbone_settings=CAFFENET, window=6, border=100, pixels="caffe"
+)  # fmt: skip
 GOOGLENET = dict(backbone="googlenet", dense=(), dropout=0.4, border=31, pixels="centred")
 VARIANTS: dict[str, dict] = {
     "fcn32s": {},

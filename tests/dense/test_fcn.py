@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import cvapps
 from cvapps.analysis import fully_convolutional, receptive_field, transplant
 from cvapps.blocks import PIXELS
+from cvapps.dense.fcn import CAFFENET
 from tests import tolerances
 from tests.published import FCN_CROPS, FCN_FIELDS
 
@@ -94,7 +95,7 @@ def test_any_layer_can_be_scored(name, settings, rng):
 
 def test_dense_layers_became_convolutions(rng):
     """The network has in fc7 what the classifier made fully convolutional has there of the surrounded picture."""
-    classifier = cvapps.create_model("alexnet_two_tower", dense=(8, 9), num_classes=4)
+    classifier = cvapps.create_model("alexnet_two_tower", **CAFFENET, dense=(8, 9), num_classes=4)
     model = alexnet(dense=(8, 9))
     names = transplant(model, classifier)
     x = picture(rng, 291 - 200, 259 - 200)  # sizes of which no pooling leaves a rest
