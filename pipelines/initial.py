@@ -1,12 +1,12 @@
 """First weights of a run that doesn't begin with random ones: those of layers of the same name in another network."""
 
 import logging
-import math
 from pathlib import Path
 
 import keras
 
 import cvapps
+from cvapps.analysis import transplant
 from pipelines.recipe import Recipe
 from pipelines.runs import latest_finished
 
@@ -42,23 +42,12 @@ def take_weights(model: keras.Model, source: keras.Model, title: str) -> list[st
     A dense layer's weights fit the convolution that looks at the same values (Long et al. 2015, arXiv:1411.4038,
     section 3.1). Layers that fit nowhere keep what they have, and are logged. Raises ValueError where none fits.
     """
-    theirs = {layer.name: layer for layer in source.layers if layer.weights}
-    taken, other = [], []
-    for layer in model.layers:
-        if layer.name not in theirs or not layer.weights:
-            continue
-        weights = theirs[layer.name].get_weights()
-        shapes = [tuple(variable.shape) for variable in layer.weights]
-        if [math.prod(shape) for shape in shapes] == [w.size for w in weights] and all(
-            shape[-1] == w.shape[-1] for shape, w in zip(shapes, weights, strict=True)
-        ):
-            layer.set_weights([w.reshape(shape) for shape, w in zip(shapes, weights, strict=True)])
-            taken.append(layer.name)
-        else:
-            other.append(layer.name)
+    theirs = [layer.name for layer in source.layers if layer.weights]
+    taken = transplant(model, source)
+    new = [layer.name for layer in model.layers if layer.weights and layer.name not in taken]
+    other = [name for name in new if name in theirs]
     if not taken:
         raise ValueError(f"no layer of {model.name} takes weights from {title}: it has {sorted(theirs)[:5]}...")
-    new = [layer.name for layer in model.layers if layer.weights and layer.name not in taken]
     LOG.warning("%s: %d layers of %s begin with its weights, %d anew", title, len(taken), model.name, len(new))
     if other:
         LOG.warning("of another shape there, so begun anew: %s", ", ".join(other))

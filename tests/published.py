@@ -431,12 +431,13 @@ VGG_SIDES = {"C1": 112, "C2": 56, "C3": 28, "C4": 14, "C5": 7}  # SIMONYAN, sect
 FCN_FIELDS = {"fcn32s": (404, 32), "fcn32s_alexnet": (355, 32), "fcn32s_googlenet": (907 - 6 * 32, 32)}
 # {row: ({transposed convolution: side of its kernel}, {map: where its crop begins})} in the authors' prototxt files,
 # shelhamer/fcn.berkeleyvision.org: voc-fcn32s, voc-fcn16s, voc-fcn8s and voc-fcn-alexnet
+# voc-* of shelhamer/fcn.berkeleyvision.org
 FCN_CROPS = {
     "fcn32s": ({"score_fr_up32": 64}, {"logits": 19}),
-    "fcn16s": ({"score_fr_up2": 4, "fuse_stage4_pool_up16": 32}, {"score_stage4_pool_crop": 5, "logits": 27}),
+    "fcn16s": ({"score_fr_up2": 4, "fuse_stage4_pool_up16": 32}, {"score_stage4_pool": 5, "logits": 27}),
     "fcn8s": (
         {"score_fr_up2": 4, "fuse_stage4_pool_up2": 4, "fuse_stage3_pool_up8": 16},
-        {"score_stage4_pool_crop": 5, "score_stage3_pool_crop": 9, "logits": 31},
+        {"score_stage4_pool": 5, "score_stage3_pool": 9, "logits": 31},
     ),
     "fcn32s_alexnet": ({"score_fr_up32": 63}, {"logits": 18}),
 }

@@ -232,23 +232,18 @@ def _convolution(layer: layers.Dense, kernel: tuple[int, ...]) -> layers.Conv2D:
 
 
 def transplant(model: keras.Model, source: keras.Model) -> list[str]:
-    """Fills the layers of `model` that `source` has by name with its weights: the names of those layers.
+    """Fills the layers of `model` with the weights of `source`'s layers of the same name: the names of the filled ones.
 
     A dense layer fills a convolution over the map that was laid flat before it. So a classifier begins a network for
     every pixel, and a network for coarse answers one for finer: Long et al. 2015, arXiv:1411.4038, sections 4.1 and
-    4.2. Layers that only one of the two has are left as they are. Raises ValueError, before any weight is changed,
-    where a layer's weights don't fit and where no layer has its namesake.
+    4.2. A layer whose namesake has other weights, such as scores of other classes, keeps its own.
     """
-    found = {layer.name: layer for layer in functional(source).layers if layer.weights}
-    pairs = [(layer, found[layer.name]) for layer in functional(model).layers if layer.weights and layer.name in found]
-    if not pairs:
-        raise ValueError(f"no layer of {model.name} is called as one of {source.name}")
-    for layer, other in pairs:
-        given, expected = ([tuple(v.shape) for v in x.weights] for x in (other, layer))
-        flattened = isinstance(other, layers.Dense) and isinstance(layer, layers.Conv2D)
-        sizes = [[math.prod(shape) for shape in shapes] for shapes in (given, expected)]
-        if given != expected and not (flattened and sizes[0] == sizes[1] and given[0][-1] == expected[0][-1]):
-            raise ValueError(f"{layer.name} of {model.name} has weights of {expected}, of {source.name} of {given}")
-    for layer, other in pairs:
-        layer.set_weights([w.reshape(v.shape) for w, v in zip(other.get_weights(), layer.weights, strict=True)])
-    return [layer.name for layer, _ in pairs]
+    theirs = {layer.name: layer.get_weights() for layer in source.layers if layer.weights}
+    filled = []
+    for layer in model.layers:
+        weights, shapes = theirs.get(layer.name, []), [tuple(variable.shape) for variable in layer.weights]
+        fits = [(w.size, w.shape[-1:]) for w in weights] == [(math.prod(shape), shape[-1:]) for shape in shapes]
+        if weights and fits:
+            layer.set_weights([w.reshape(shape) for w, shape in zip(weights, shapes, strict=True)])
+            filled.append(layer.name)
+    return filled

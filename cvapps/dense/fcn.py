@@ -6,16 +6,20 @@ around the rescaled picture, poolings that begin a window wherever a place is le
 are (the paper learns the inner ones; their README finds no difference; `trainable = True` on a layer learns it here).
 In stages: `surgery.transplant` fills fcn32s from the classifier, fcn16s from fcn32s, fcn8s from fcn16s; a skip's scores
 are zero at first, so each begins with the coarser net's answer. At once: `fcn8s_at_once`, from the classifier alone.
-Deviations: pixels as the backbone's published weights expect them; AlexNet is Krizhevsky's, which normalizes before it
-pools, where CaffeNet pools first; FCN-GoogLeNet was never released: here the least border with which every pixel lies
-between places of the last map.
+Deviations: VGG's pixels as the weights that are published here expect them; FCN-GoogLeNet was never released: here it
+has the least border with which every pixel lies between places of the last map.
 """
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 import keras
 from keras import layers
 
 from cvapps.analysis.receptive_field import receptive_field
 from cvapps.blocks import Pixels, activate
+from cvapps.classification.alexnet import pool, response
 from cvapps.initializers import Bilinear
 from cvapps.layers import CropLike
 from cvapps.registry import Paper, create_model, register
@@ -68,15 +72,14 @@ def enlarge(x, factor, at, target, name, dtype=None):
     return x, (first - (kernel - 1) / 2 * step, step)
 
 
-def crop(x, before, like, name, dtype=None):
-    """From place `before` on, as large as `like`: (N, H, W, C), (N, h, w, D) -> (N, h, w, C)."""
-    if before:
-        x = layers.Cropping2D(((before, 0), (before, 0)), dtype=dtype, name=f"{name}_shift")(x)
-    return CropLike(dtype=dtype, name=name)([x, like])
+def drop(x, count, name, dtype=None):
+    """Without the first places, if any are to go: (N, H, W, C) -> (N, H - count, W - count, C)."""
+    return layers.Cropping2D(((count, 0), (count, 0)), dtype=dtype, name=f"{name}_shift")(x) if count > 0 else x
 
 
 def fcn(
     backbone: str = "vgg16",
+    backbone_settings: Mapping[str, Any] = MappingProxyType({}),
     window: int = 7,
     dense: tuple[int, ...] = (4096, 4096),
     dropout: float = 0.5,
@@ -91,17 +94,19 @@ def fcn(
 ) -> keras.Model:
     """(N, H, W, 3) -> logits (N, H, W, num_classes), H and W of any size.
 
-    `window`, `dense` and `dropout` are those of the backbone's head; `dense` is empty where it has none. `skips` are
-    the layers of the backbone that are scored too, coarsest first, `scales` what each is multiplied by before (nothing
-    where empty). Zeros as `score_initializer` are the papers': in the first step only the scores then learn, and from
-    random weights nothing does for long. Raises ValueError for other than three channels, for as many scales as there
-    are no skips, and for a skip that isn't finer than the one before.
+    `backbone_settings` are its row's own. `window`, `dense` and `dropout` are those of its head; `dense` is empty where
+    it has none, `window` the side of the map that fc6 reads. `skips` are the layers of the backbone that are scored
+    too, coarsest first, `scales` what each is multiplied by before (nothing where empty). Zeros as `score_initializer`
+    are the papers': in the first step only the scores learn, and from random weights nothing does for long. Raises ValueError for other than three channels, for as many scales as there
+    are no skips, for a skip that isn't finer than the one before, and for a border that leaves pixels without a score.
     """
     if len(input_shape) != 3 or input_shape[-1] != 3:
         raise ValueError(f"expected a picture of (height, width, 3), not {tuple(input_shape)}")
     if scales and len(scales) != len(skips):
         raise ValueError(f"expected a scale for each of the {len(skips)} skips, not {len(scales)}")
-    trunk = create_model(backbone, num_classes=None, input_shape=(None, None, 3), pixels=pixels)
+    trunk = create_model(
+        backbone, num_classes=None, input_shape=(None, None, 3), pixels=pixels, **backbone_settings
+    )  # fmt: skip
     trunk = surrounded(trunk, input_shape, border)
     *_, last = trunk.output.values()
 
@@ -119,14 +124,23 @@ def fcn(
         factor = int(at[1] // step)
         x, at = enlarge(x, factor, at, first, f"{made}_up{factor}")
         y = layers.Rescaling(scales[i], name=f"scale_{skip}")(y) if scales else y
-        y = crop(score(y, f"score_{skip}"), int((at[0] - first) / step), x, f"score_{skip}_crop")
+        before = int((at[0] - first) / step)  # places of the skip before the first of x; or of x, where negative
+        x, at = drop(x, -before, made), (max(at[0], first), step)
+        y = CropLike(name=f"score_{skip}_crop")([drop(score(y, f"score_{skip}"), before, f"score_{skip}"), x])
+        x = CropLike(name=f"{made}_crop")([x, y])
         made = f"fuse_{skip}"
-        x = layers.Add(name=made)([crop(x, 0, y, f"{made}_crop"), y])
+        x = layers.Add(name=made)([x, y])
     x, at = enlarge(x, int(at[1]), at, 0, f"{made}_up{int(at[1])}", "float32")
-    return keras.Model(trunk.input, crop(x, int(-at[0]), trunk.input, "logits", "float32"), name=name)
+    if at[0] > 0:
+        raise ValueError(f"expected a border with which every pixel has a score; {border} leaves out {int(at[0])} rows")
+    logits = CropLike(dtype="float32", name="logits")([drop(x, int(-at[0]), "logits", "float32"), trunk.input])
+    return keras.Model(trunk.input, logits, name=name)
 
 
-ALEXNET = dict(backbone="alexnet_two_tower", window=6, border=100, pixels="caffe")
+CAFFENET = dict(between=(pool, response))  # the authors' AlexNet normalizes what it has pooled
+ALEXNET = dict(
+    backbone="alexnet_two_tower", backbone_settings=CAFFENET, window=6, border=100, pixels="caffe"
+)  # fmt: skip
 GOOGLENET = dict(backbone="googlenet", dense=(), dropout=0.4, border=31, pixels="centred")
 VARIANTS: dict[str, dict] = {
     "fcn32s": {},

@@ -8,6 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import cvapps
 from cvapps.analysis import fully_convolutional, receptive_field, transplant
+from cvapps.blocks import PIXELS
+from cvapps.dense.fcn import CAFFENET
 from tests import tolerances
 from tests.published import FCN_CROPS, FCN_FIELDS
 
@@ -66,40 +68,44 @@ def test_the_logits_have_the_picture_s_size_whatever_it_is(name, rng):
         assert np.isfinite(y).all()
 
 
-def sizes(model, name, side):
-    """A layer's height for a picture of that side, by the layers' own rules for shapes."""
-    return model.compute_output_spec(keras.KerasTensor((1, side, 33, 3))).shape[1], part(model, name).output.shape
+GOOGLENET = dict(dense=(), skips=("inception4e", "inception3b"))
+RESNET = dict(GOOGLENET, backbone="resnet18", pixels="imagenet", skips=("stage4_block2_out", "stage3_block2_out"))
 
 
 @pytest.mark.parametrize(
-    ("backbone", "skips"),
-    [("fcn32s_alexnet", ("pool2", "pool1")), ("fcn32s_googlenet", ("inception4e", "inception3b"))],
+    ("name", "settings"),
+    [
+        ("fcn32s_alexnet", dict(skips=("pool2", "pool1"))),
+        pytest.param("fcn32s_googlenet", GOOGLENET, marks=pytest.mark.slow),
+        ("fcn32s_googlenet", RESNET),
+    ],
+    ids=["alexnet", "googlenet", "resnet18"],
 )
-def test_any_layer_can_be_scored(backbone, skips, rng):
-    """Where the coarser map is larger than what it meets, both are cut to what they share."""
-    narrow = {**NARROW, "dense": ()} if backbone == "fcn32s_googlenet" else NARROW
-    model = cvapps.create_model(backbone, **narrow, skips=skips, score_initializer="he_normal")
-    for side in (33, 34, 48, 65):
-        made = cvapps.create_model(
-            backbone, **{**narrow, "input_shape": (side, side + 7, 3)}, skips=skips, score_initializer="he_normal"
-        )
-        made.set_weights(model.get_weights())
+def test_any_layer_can_be_scored(name, settings, rng):
+    """Whichever map begins first or is larger, both are cut to what they share."""
+    settings = {**NARROW, "score_initializer": "he_normal", **settings}
+    opened = cvapps.create_model(name, **settings)
+    for side in (34, 48, 65):
+        made = cvapps.create_model(name, **{**settings, "input_shape": (side, side + 7, 3)})
+        made.set_weights(opened.get_weights())
         x = picture(rng, side, side + 7)
         assert made.output.shape == (None, side, side + 7, 3)
-        assert_allclose(array(made(x)), array(model(x)), **tolerances.REORDERED)
+        assert_allclose(array(made(x)), array(opened(x)), **tolerances.REORDERED)
 
 
 def test_dense_layers_became_convolutions(rng):
-    """Without a border the network scores what the classifier made fully convolutional has in fc7."""
-    classifier = cvapps.create_model("alexnet_two_tower", dense=(8, 9), num_classes=4)
-    model = alexnet(dense=(8, 9), border=0)
+    """The network has in fc7 what the classifier made fully convolutional has there of the surrounded picture."""
+    classifier = cvapps.create_model("alexnet_two_tower", **CAFFENET, dense=(8, 9), num_classes=4)
+    model = alexnet(dense=(8, 9))
     names = transplant(model, classifier)
-    x = picture(rng, 227 + 64, 227 + 32)  # sizes of which no pooling leaves a rest
-    heat_map = part(fully_convolutional(classifier), "fc7_dropout")
+    x = picture(rng, 291 - 200, 259 - 200)  # sizes of which no pooling leaves a rest
+    surrounded = np.full((1, 291, 259, 3), PIXELS["caffe"][0], "float32")  # the mean, which is rescaled to zero
+    surrounded[:, 100:-100, 100:-100] = x
     assert names == ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7"]
     assert model.get_layer("fc6").kernel_size == (6, 6)
     assert_array_equal(model.get_layer("fc6").bias, classifier.get_layer("fc6").bias)
-    ours, theirs = array(part(model, "fc7_dropout")(x)), array(heat_map(x))
+    ours = array(part(model, "fc7_dropout")(x))
+    theirs = array(part(fully_convolutional(classifier), "fc7_dropout")(surrounded))
     assert ours.shape == (1, 3, 2, 9)
     assert_allclose(ours / np.abs(theirs).max(), theirs / np.abs(theirs).max(), **tolerances.REORDERED)
 
@@ -160,5 +166,7 @@ def test_bad_settings_are_refused():
         alexnet(skips=("pool2",), scales=(0.01, 0.0001))
     with pytest.raises(ValueError, match=r"finer and finer stride; pool2's is 16 pixels after 8"):
         alexnet(skips=("pool1", "pool2"))
+    with pytest.raises(ValueError, match=r"every pixel has a score; 0 leaves out 82 rows"):
+        alexnet(border=0)
     with pytest.raises(ValueError, match="pool9"):
         alexnet(skips=("pool9",))
