@@ -63,7 +63,7 @@ def turned(
 def color_factor(
     image: tf.Tensor, target: tf.Tensor, seed: tf.Tensor, least: float = 0.8, most: float = 1.2
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Each of the picture's colours times a factor of its own from `least` to `most`, cut to 0..255; depths as given."""
+    """Each colour of the picture times a factor of its own from `least` to `most`, cut to 0..255; depths as given."""
     return tf.clip_by_value(image * uniform([3], seed, least, most), 0, 255), target
 
 

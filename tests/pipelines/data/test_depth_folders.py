@@ -39,9 +39,10 @@ def test_a_millimetre_is_the_usual_unit():
         (encoded(np.zeros((4, 4, 3), np.uint8)), "grey PNG of 16 bits"),
         (encoded(np.zeros((4, 4), np.uint8), "JPEG"), "a depth map is a PNG"),
         (b"not a picture", "not a JPEG, PNG"),
-        (encoded(DEPTHS)[:20], ""),
+        (encoded(DEPTHS)[:20], "grey PNG of 16 bits"),
+        (encoded(DEPTHS)[:45], "(?i)png"),
     ],
-    ids=["8 bits", "colour", "JPEG", "no picture", "cut off"],
+    ids=["8 bits", "colour", "JPEG", "no picture", "cut off in the header", "cut off"],
 )
 def test_other_files_are_refused(content, reason):
     with pytest.raises(tf.errors.InvalidArgumentError, match=reason):
