@@ -1,6 +1,7 @@
 """Losses that Keras lacks, by task: Keras `Loss` classes, computed in float32 under every precision policy."""
 
 from cvapps.losses.boundary import BoundaryAwareCrossentropy
+from cvapps.losses.depth import ScaleInvariantLog
 from cvapps.losses.detection import GIoU, IoU
 from cvapps.losses.embedding import Contrastive, LiftedStructure, NPairs, TripletHard, TripletSemiHard
 from cvapps.losses.segmentation import IGNORE, SegmentationCrossentropy, label_counts, median_frequency_weights
@@ -13,6 +14,7 @@ __all__ = [
     "IoU",
     "LiftedStructure",
     "NPairs",
+    "ScaleInvariantLog",
     "SegmentationCrossentropy",
     "TripletHard",
     "TripletSemiHard",

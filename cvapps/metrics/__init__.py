@@ -1,5 +1,6 @@
 """Metrics that Keras lacks, by task: Keras `Metric` classes, accumulated over a whole data set."""
 
+from cvapps.metrics.depth import DepthErrors
 from cvapps.metrics.segmentation import (
     ConfusionMatrix,
     FrequencyWeightedIoU,
@@ -9,4 +10,12 @@ from cvapps.metrics.segmentation import (
     class_iou,
 )
 
-__all__ = ["ConfusionMatrix", "FrequencyWeightedIoU", "MeanAccuracy", "MeanIoU", "PixelAccuracy", "class_iou"]
+__all__ = [
+    "ConfusionMatrix",
+    "DepthErrors",
+    "FrequencyWeightedIoU",
+    "MeanAccuracy",
+    "MeanIoU",
+    "PixelAccuracy",
+    "class_iou",
+]
