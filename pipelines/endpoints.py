@@ -3,7 +3,9 @@
 Classification gives `labels` string [N], `probabilities` float32 [N, C] and the best k = min(5, C) as `top_labels`
 string, `top_probabilities` float32 and `top_classes` int32 [N, k]. Label maps come as `class_map` int32 and
 `confidence` float32 [N, h, w], the probability of that class, and in the classes' colours `colour_png_bytes`
-string [N]; `labels`, string [N, C], are the classes' names.
+string [N]; `labels`, string [N, C], are the classes' names. Depths come as `depth` float32 [N, h', w'] in metres and
+`depth_png_bytes`, 16 bits of millimetres; boundaries as `edges` float32 [N, h, w], their probability, and
+`edge_png_bytes`.
 """
 
 from collections.abc import Callable, Sequence
@@ -74,6 +76,27 @@ def label_maps(class_names: Sequence[str], palette: np.ndarray, size: tuple[int,
 
     preprocessing = dict(size=list(size), palette=np.asarray(palette).tolist())
     return Endpoint(size, stretch(size), answer, "confidence", preprocessing, names, len(names))
+
+
+def depths(size: tuple[int, int]) -> Endpoint:
+    """Of metres float32 [N, h', w', 1]."""
+
+    def answer(metres: tf.Tensor) -> Outputs:
+        metres = tf.cast(principal(metres), tf.float32)
+        millimetres = tf.saturate_cast(tf.round(1000 * metres), tf.uint16)
+        return dict(depth=metres[..., 0], depth_png_bytes=as_png(millimetres))
+
+    return Endpoint(size, stretch(size), answer, "depth", dict(size=list(size), unit="metres"), (), 1)
+
+
+def edges(size: tuple[int, int]) -> Endpoint:
+    """Of logits float32 [N, h, w, 1], or of {"logits": ...} with those of the side outputs."""
+
+    def answer(logits: tf.Tensor) -> Outputs:
+        probability = tf.sigmoid(principal(logits))
+        return dict(edges=probability[..., 0], edge_png_bytes=as_png(tf.saturate_cast(255 * probability, tf.uint8)))
+
+    return Endpoint(size, stretch(size), answer, "edges", dict(size=list(size)), (), 1)
 
 
 def principal(output: Any) -> tf.Tensor:

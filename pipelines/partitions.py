@@ -6,7 +6,7 @@
 Class 0 is border, class 1 cell. Pictures keep their size: they are seen in overlapping tiles.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from statistics import fmean
 
@@ -24,7 +24,7 @@ from pipelines.data.map_folders import read_mask
 from pipelines.runs import latest_finished
 from pipelines.tasks import task_of
 
-ERRORS = {
+ERRORS: dict[str, Callable[..., float]] = {
     "pixel error": pixel_error,
     "Rand error": partial(rand_error, lines=lambda mask: mask),
     "Rand error of thin borders": rand_error,

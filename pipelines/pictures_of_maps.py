@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -41,6 +42,28 @@ def label_sheet(
     patches = [Patch(facecolor=tuple(colour), edgecolor="#999999", label=name) for name, colour in shown]
     figure.legend(handles=patches, loc="outside lower center", ncols=min(6, len(patches)), fontsize=8, frameon=False)
     return figure
+
+
+def value_sheet(images: np.ndarray, columns: dict[str, np.ndarray], unit: str, captions: Sequence[str] = ()) -> Figure:
+    """A row for each picture [N, H, W, 3]: itself, and its maps of values [N, h, w] by title, on one scale a row.
+
+    0 is unknown, and white. Raises ValueError where there is no picture.
+    """
+    if not len(images):
+        raise ValueError("there is no picture to show")
+    sheets = {"image": np.clip(np.rint(images), 0, 255).astype(np.uint8)}
+    known = [
+        np.concatenate([values[i][values[i] > 0].ravel() for values in columns.values()]) for i in range(len(images))
+    ]
+    ranges = [np.percentile(values, (1, 99)) if len(values) else np.array([0.0, 1.0]) for values in known]
+    for title, values in columns.items():
+        painted = []
+        for value, (low, high) in zip(values, ranges, strict=True):
+            colours = colormaps["viridis_r"](np.clip((value - low) / max(high - low, 1e-9), 0, 1))[..., :3]
+            painted.append(np.where((value > 0)[..., None], np.rint(255 * colours), 255).astype(np.uint8))
+        sheets[title] = np.stack(painted)
+    spans = [f"{low:.2g} to {high:.2g} {unit}" for low, high in ranges]
+    return sheet_of(sheets, [f"{a}\n{b}" for a, b in zip(captions, spans, strict=True)] if captions else spans)
 
 
 def sheet_of(columns: dict[str, np.ndarray], captions: Sequence[str] = ()) -> Figure:

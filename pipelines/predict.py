@@ -45,11 +45,33 @@ def classes(answer: Answer, file: Path) -> str:
 
 def class_map(answer: Answer, file: Path) -> str:
     """The classes that take the most of the map, which is written in their colours."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(answer["colour_png_bytes"])
+    _write(file, answer["colour_png_bytes"])
     parts = np.bincount(answer["class_map"].ravel()) / answer["class_map"].size
     most = [f"{answer['labels'][i].decode()} {parts[i]:.1%}" for i in np.argsort(-parts)[:5] if parts[i]]
     return f"{'  '.join(most)}   -> {file}"
 
 
-FORMS: dict[str, Callable[[Answer, Path], str]] = {"top_labels": classes, "class_map": class_map}
+def depths(answer: Answer, file: Path) -> str:
+    """The least, middle and greatest depth of the map, which is written in millimetres."""
+    _write(file, answer["depth_png_bytes"])
+    least, middle, most = np.percentile(answer["depth"], (0, 50, 100))
+    return f"{least:.2f} to {most:.2f} m, half below {middle:.2f} m   -> {file}"
+
+
+def edges(answer: Answer, file: Path) -> str:
+    """The part of the map that is probably a boundary; the map is written."""
+    _write(file, answer["edge_png_bytes"])
+    return f"{np.mean(answer['edges'] > 0.5):.1%} boundary   -> {file}"
+
+
+def _write(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+
+
+FORMS: dict[str, Callable[[Answer, Path], str]] = {
+    "top_labels": classes,
+    "class_map": class_map,
+    "depth": depths,
+    "edges": edges,
+}

@@ -27,8 +27,10 @@ def authors(settings):
     """models.pidnet.PIDNet: the context's layers plain, the details' with an underscore, the boundaries' with d."""
     shallow, deep = settings["depths"]
     two, three = ("a", "b"), ("reduce", "spatial", "expand")
-    stages = (("stage1", "layer1", shallow), ("stage2", "layer2", shallow), ("i3", "layer3", deep))
-    stages += (("i4", "layer4", deep), ("p3", "layer3_", shallow), ("p4", "layer4_", shallow))
+    stages = (
+        ("stage1", "layer1", shallow), ("stage2", "layer2", shallow), ("i3", "layer3", deep), ("i4", "layer4", deep),
+        ("p3", "layer3_", shallow), ("p4", "layer4_", shallow),
+    )  # fmt: skip
     yield from [*normed("stem1", "conv1"), *normed("stem2", "conv1", 3)]
     for ours, theirs, depth in stages:
         for i in range(depth):

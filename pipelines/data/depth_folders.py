@@ -1,9 +1,13 @@
 """Depth maps in files: grey PNGs of 16 bits, as RGB-D cameras' recordings are kept."""
 
+import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from pipelines.data.decode import PNG, image_format, image_size, refuse_large
 from pipelines.data.exif import read_bytes
+from pipelines.data.map_folders import MapDataset, find_pairs, open_pairs, picture_sizes
+from pipelines.recipe import Data
 
 MILLIMETRE = 0.001
 BITS_AND_COLOUR = 24  # where a PNG's header says how many bits a value has and what it means
@@ -27,3 +31,25 @@ def decode_depth(encoded: tf.Tensor, unit: float = MILLIMETRE) -> tf.Tensor:
         encoded = refuse_large(encoded, image_size(encoded))
     values = tf.io.decode_png(encoded, 1, tf.uint16)[..., 0]
     return tf.ensure_shape(tf.cast(values, tf.float32) * unit, (None, None))
+
+
+def open_depth_folder(data: Data) -> MapDataset:
+    """PATH/{images,masks}, or PATH/{train,val}/{images,masks}: beside each picture its depths in millimetres.
+
+    Raises FileNotFoundError or ValueError, naming the file, for a picture without depths and the reverse, and for
+    depths of another size than their picture or of another kind than 16 grey bits.
+    """
+    root, pairs = find_pairs(data)
+    for pair, size in zip(pairs, picture_sizes(pairs), strict=True):
+        try:
+            with Image.open(pair.map) as depths:
+                mode, found = depths.mode, depths.size[::-1]
+        except OSError as error:
+            raise ValueError(f"{pair.map}: the depths cannot be read: {error}") from error
+        if not mode.startswith("I"):
+            raise ValueError(f"{pair.map}: depths are a grey PNG of 16 bits, not a picture of mode {mode}")
+        if size not in ((0, 0), found):
+            raise ValueError(f"{pair.map}: its height and width are {found}, those of its picture {size}")
+    fields, train = open_pairs(data, root, pairs, (), lambda path: path)
+    nothing = np.zeros((0, 3), np.uint8), np.zeros((len(train), 0), np.int64)
+    return MapDataset(*fields, palette=nothing[0], pixels=nothing[1])

@@ -56,7 +56,7 @@ def open_label_folder(data: Data) -> MapDataset:
     """
     root, pairs = find_pairs(data)
     names, palette = read_classes(root)
-    counts = check_masks(root, pairs, _sizes(pairs), len(names) or IGNORE)
+    counts = check_masks(root, pairs, picture_sizes(pairs), len(names) or IGNORE)
     if not names:
         names = tuple(str(number) for number in range(int(np.flatnonzero(counts.sum(0))[-1]) + 1))
     if len(names) < 2:
@@ -117,7 +117,7 @@ def read_classes(root: Path) -> tuple[tuple[str, ...], np.ndarray]:
     return tuple(names), np.array(colours, np.uint8).reshape(len(names) if colours and colours[0] else 0, 3)
 
 
-def _sizes(pairs: list[Pair]) -> list[tuple[int, int]]:
+def picture_sizes(pairs: list[Pair]) -> list[tuple[int, int]]:
     """Height and width of each picture by its header; (0, 0) of one that has none, which the audit will name."""
     sizes = []
     for pair in pairs:

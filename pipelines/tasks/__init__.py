@@ -9,7 +9,7 @@ from pipelines.tasks.task import Task
 
 __all__ = ["Task", "task_of"]
 
-TASKS = ("classification", "segmentation")
+TASKS = ("classification", "depth", "edges", "segmentation")
 
 
 def task_of(recipe: Recipe) -> Task:

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-from cvapps.losses import IGNORE, SegmentationCrossentropy, median_frequency_weights
+from cvapps.losses import IGNORE, BoundaryAwareCrossentropy, SegmentationCrossentropy, median_frequency_weights
 from cvapps.metrics import ConfusionMatrix, class_iou
 from cvapps.training import JointlyTrained
 from pipelines import endpoints
@@ -58,7 +58,17 @@ def separation(recipe: Recipe, data: MapData, w0: float = 10.0, sigma: float = 5
     return cross_entropy(recipe, data)
 
 
-LOSSES = {"cross_entropy": cross_entropy, "median_frequency": median_frequency, "separation": separation}
+def boundary_aware(recipe: Recipe, data: MapData):
+    """PIDNet's four losses, of a model that is trained with its auxiliary outputs."""
+    return BoundaryAwareCrossentropy(auxiliary_weight=recipe.auxiliary_weight)
+
+
+LOSSES = {
+    "cross_entropy": cross_entropy,
+    "median_frequency": median_frequency,
+    "separation": separation,
+    "boundary_aware": boundary_aware,
+}
 
 
 def settings(recipe: Recipe, data: MapData):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from cvapps.losses import IGNORE, SegmentationCrossentropy
+from cvapps.losses import IGNORE, ScaleInvariantLog, SegmentationCrossentropy
 from cvapps.training import JointlyTrained
 
 
@@ -40,10 +40,24 @@ def label_maps(outputs):
     return np.where(random.uniform(size=labels.shape) < 0.1, IGNORE, labels).astype("int32")
 
 
+def boundary_maps(outputs):
+    """Boundary or not for each pixel, some of which don't count."""
+    labels = label_maps(outputs)
+    return np.where(labels == IGNORE, IGNORE, labels < 2).astype("int32")
+
+
+def depth_maps(outputs):
+    """Metres for each pixel, some unknown."""
+    random = np.random.default_rng(2)
+    shape = principal(outputs).shape[:3]
+    return (random.uniform(1, 10, shape) * (random.uniform(size=shape) > 0.1)).astype("float32")
+
+
 TASKS = {
     "classification": Task(
         class_numbers, lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True), 7, CLASSES
     ),
+    "depth": Task(depth_maps, ScaleInvariantLog, 1),
     "segmentation": Task(label_maps, SegmentationCrossentropy, 7, CLASSES),
 }
 
