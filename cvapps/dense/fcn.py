@@ -97,8 +97,9 @@ def fcn(
     `backbone_settings` are its row's own. `window`, `dense` and `dropout` are those of its head; `dense` is empty where
     it has none, `window` the side of the map that fc6 reads. `skips` are the layers of the backbone that are scored
     too, coarsest first, `scales` what each is multiplied by before (nothing where empty). Zeros as `score_initializer`
-    are the papers': in the first step only the scores learn, and from random weights nothing does for long. Raises ValueError for other than three channels, for as many scales as there
-    are no skips, for a skip that isn't finer than the one before, and for a border that leaves pixels without a score.
+    are the papers': in the first step only the scores learn, and from random weights nothing does for long. Raises
+    ValueError for other than three channels, for as many scales as there are no skips, for a skip that isn't finer than
+    the one before, and for a border that leaves pixels without a score.
     """
     if len(input_shape) != 3 or input_shape[-1] != 3:
         raise ValueError(f"expected a picture of (height, width, 3), not {tuple(input_shape)}")
