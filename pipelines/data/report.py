@@ -6,11 +6,12 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.data.augment import rgb
-from pipelines.data.classification import ClassificationData, open_data
+from pipelines.data.batches import Batches
 from pipelines.data.decode import decode_image
-from pipelines.data.streams import Source
-from pipelines.pictures import batch_sheet
+from pipelines.data.map_folders import MapDataset
+from pipelines.data.streams import Dataset, Source
 from pipelines.recipe import Recipe
+from pipelines.tasks import task_of
 
 SAMPLE = 1000  # pictures whose pixels are averaged
 LISTED = 40  # classes and unreadable files of which each has a line
@@ -18,16 +19,17 @@ LISTED = 40  # classes and unreadable files of which each has a line
 
 def show(recipe: Recipe, folder: Path) -> None:
     """Prints the statistics of the recipe's data and writes them, statistics.md, with batch.png into `folder`."""
-    data = open_data(recipe)
+    task = task_of(recipe)
+    data = task.open_data(recipe)
     text = statistics(recipe.data.source, data)
-    images, labels = next(iter(data.training_batches(0)))
+    batch = next(iter(data.training_batches(0)))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "statistics.md").write_text(text, encoding="utf-8")
-    batch_sheet(images.numpy(), labels.numpy(), data.class_names).savefig(folder / "batch.png")
+    task.batch_sheet(batch, data).savefig(folder / "batch.png")
     print(f"{text}\nwritten: {folder / 'statistics.md'}, {folder / 'batch.png'}")
 
 
-def statistics(title: str, data: ClassificationData) -> str:
+def statistics(title: str, data: Batches) -> str:
     """Pictures by class, their sizes, mean and deviation of their pixels, and what had to be left out, as Markdown."""
     train, validation = data.dataset.train, data.dataset.validation
     mean, deviation, sample = pixel_moments(train)
@@ -54,16 +56,26 @@ def statistics(title: str, data: ClassificationData) -> str:
         "| mean | " + " | ".join(f"{value:.2f}" for value in mean) + " |",
         "| deviation | " + " | ".join(f"{value:.2f}" for value in deviation) + " |",
         "",
-        "| class | training | validation |",
-        "|---|---:|---:|",
+        *_classes(data.dataset),
     ]
-    counts = [np.bincount(source.labels, minlength=len(data.class_names)) for source in (train, validation)]
-    classes = [f"| {name} | {a} | {b} |" for name, a, b in zip(data.class_names, *counts, strict=True)]
-    lines += _shortened(classes, "| and {} more | | |")
     if data.dataset.unreadable:
         bad = [f"- {name}: {reason}" for name, reason in data.dataset.unreadable]
         lines += ["", "Left out:", "", *_shortened(bad, "- and {} more")]
     return "\n".join(lines) + "\n"
+
+
+def _classes(dataset: Dataset) -> list[str]:
+    """How often each class is there: pictures of it in both splits, or pixels of it in the training maps."""
+    if isinstance(dataset, MapDataset):
+        pixels, maps = dataset.pixels.sum(0), (dataset.pixels > 0).sum(0)
+        head = ["| class | part of the pixels | training maps that have it |", "|---|---:|---:|"]
+        parts = pixels / max(pixels.sum(), 1)
+        rows = [f"| {name} | {a:.2%} | {b} |" for name, a, b in zip(dataset.class_names, parts, maps, strict=True)]
+        return head + _shortened(rows, "| and {} more | | |") if rows else []
+    splits = dataset.train, dataset.validation
+    counts = [np.bincount(split.labels, minlength=len(dataset.class_names)) for split in splits]
+    rows = [f"| {name} | {a} | {b} |" for name, a, b in zip(dataset.class_names, *counts, strict=True)]
+    return ["| class | training | validation |", "|---|---:|---:|", *_shortened(rows, "| and {} more | | |")]
 
 
 def pixel_moments(source: Source) -> tuple[np.ndarray, np.ndarray, int]:

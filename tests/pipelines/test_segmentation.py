@@ -18,6 +18,7 @@ from cvapps.losses import SegmentationCrossentropy, median_frequency_weights
 from cvapps.metrics import ConfusionMatrix
 from pipelines.__main__ import main
 from pipelines.data.maps import open_data
+from pipelines.data.report import show
 from pipelines.evaluate import evaluate
 from pipelines.export import export
 from pipelines.home import home as at_home
@@ -182,6 +183,15 @@ def test_first_weights_come_by_layer_name(finished, recipe):
             build_trainer(dataclasses.replace(recipe, initial=initial), open_data(recipe), 3)
     with pytest.raises(ValueError, match="no layer whose name begins with 'stem'"):
         build_trainer(dataclasses.replace(recipe, frozen=("stem",)), open_data(recipe), 3)
+
+
+def test_statistics_count_pixels(recipe, tmp_path, capsys):
+    show(recipe, tmp_path)
+    text = (tmp_path / "statistics.md").read_text()
+    pixels = open_data(recipe).dataset.pixels.sum(0)
+    for name, part in zip(NAMES, pixels / pixels.sum(), strict=True):
+        assert f"| {name} | {part:.2%} |" in text
+    assert (tmp_path / "batch.png").stat().st_size > 5000
 
 
 def test_what_does_not_fit(recipe):
