@@ -16,7 +16,7 @@ def recipe(tmp_path, home):
     root = class_folders(tmp_path / "pets", {"cat": 5, "dog": 7}, "PNG")
     (root / "dog" / "wide.png").write_bytes(encoded(photo(10, 200, 99)))
     (root / "dog" / "empty.png").write_bytes(b"")
-    return Recipe("x", data=Data(source=f"folder:{root}", max_bad=0.2, size=(24, 24), batch=4, augment=("mixup",)))
+    return Recipe("mlp", data=Data(source=f"folder:{root}", max_bad=0.2, size=(24, 24), batch=4, augment=("mixup",)))
 
 
 def test_statistics(recipe):
@@ -39,7 +39,7 @@ def test_statistics(recipe):
 def test_long_lists_are_shortened(tmp_path, home):
     path = tmp_path / "many.npz"
     np.savez(path, images=np.zeros((240, 4, 4), np.uint8), labels=np.arange(240) % 60)
-    text = statistics("many", open_data(Recipe("x", data=Data(source=f"arrays:{path}", held_out=0.25))))
+    text = statistics("many", open_data(Recipe("mlp", data=Data(source=f"arrays:{path}", held_out=0.25))))
     assert "| 39 | 3 | 1 |\n| and 20 more | | |" in text
 
 
