@@ -162,8 +162,8 @@ def match(predicted, true, distance: float) -> tuple[np.ndarray, np.ndarray]:
 def _assigned(first, second, length, distance) -> tuple[np.ndarray, np.ndarray]:
     """The pairs chosen of the candidates (first[i], second[i]) at length[i]: int (P,), int (P,).
 
-    Every node gets a twin on the other side to be free with. So there is always a perfect matching, and freedom costs
-    so much that it is the last resort.
+    Every node of one side has a place of its own beside the other side to be free with, at a cost that is the last
+    resort. So each of them has a place, and the sparse solver finds the cheapest.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import min_weight_full_bipartite_matching
@@ -173,14 +173,12 @@ def _assigned(first, second, length, distance) -> tuple[np.ndarray, np.ndarray]:
     ones, i = np.unique(first, return_inverse=True)
     others, j = np.unique(second, return_inverse=True)
     n, m = len(ones), len(others)
-    # left: ones, twins of others; right: others, twins of ones. A pair leaves both its twins to each other
-    left = np.concatenate([i, np.arange(n), n + np.arange(m), n + j])
-    right = np.concatenate([j, m + np.arange(n), np.arange(m), m + i])
-    free = 100 * (distance + 1)
-    cost = np.concatenate([length + 1, np.full(n + m, free), np.ones(len(i))])  # none may be 0, which is no edge
-    graph = coo_array((cost, (left, right)), shape=(n + m, n + m)).tocsr()
-    rows, columns = min_weight_full_bipartite_matching(graph)
-    real = (rows < n) & (columns < m)
+    if n > m:  # the solver is slow where many stay free
+        return _assigned(second, first, length, distance)[::-1]
+    rows, columns = np.concatenate([i, np.arange(n)]), np.concatenate([j, m + np.arange(n)])
+    cost = np.concatenate([length + 1, np.full(n, 100 * (distance + 1))])  # none may be 0, which is no edge
+    rows, columns = min_weight_full_bipartite_matching(coo_array((cost, (rows, columns)), shape=(n, m + n)).tocsr())
+    real = columns < m
     return ones[rows[real]], others[columns[real]]
 
 
