@@ -3,12 +3,14 @@
 from cvapps.losses.boundary import BoundaryAwareCrossentropy
 from cvapps.losses.depth import ScaleInvariantLog
 from cvapps.losses.detection import GIoU, IoU
+from cvapps.losses.edges import ClassBalancedCrossentropy
 from cvapps.losses.embedding import Contrastive, LiftedStructure, NPairs, TripletHard, TripletSemiHard
 from cvapps.losses.segmentation import IGNORE, SegmentationCrossentropy, label_counts, median_frequency_weights
 
 __all__ = [
     "IGNORE",
     "BoundaryAwareCrossentropy",
+    "ClassBalancedCrossentropy",
     "Contrastive",
     "GIoU",
     "IoU",

@@ -19,3 +19,8 @@ __all__ = [
     "PixelAccuracy",
     "class_iou",
 ]
+"""Metrics that Keras lacks, by task."""
+
+from cvapps.metrics.boundaries import BoundaryScores, boundary_counts, boundary_scores, suppress, thin
+
+__all__ = ["BoundaryScores", "boundary_counts", "boundary_scores", "suppress", "thin"]

@@ -26,14 +26,15 @@ Tensors = dict[str, np.ndarray]  # of one layer by role: "kernel", "bias", "gamm
 def from_keras(name: str, source: keras.Model, **overrides: Any) -> keras.Model:
     """Our model of that name with the weights of a model of keras.applications; overrides as for `create_model`.
 
-    Raises ValueError for a row without a table of Keras' names, and for a missing, extra or misshapen tensor.
+    Or of another Keras model whose names the row's table has; models inside of it are taken apart. Raises ValueError
+    for a row without a table of Keras' names, and for a missing, extra or misshapen tensor.
     """
     published = in_keras(name)
     if published is None:
         raise ValueError(f"no table of keras.applications' names for {name!r}")
     model = _built(name, published, overrides)
     groups = {}
-    for their_name, layer in _numbered_from_zero(source.layers):
+    for their_name, layer in _numbered_from_zero(list(_leaves(source))):
         if layer.weights:
             groups[their_name] = {v.name: np.asarray(v.numpy()) for v in layer.weights}
         if isinstance(layer, layers.BatchNormalization):
@@ -64,6 +65,15 @@ def from_state(name: str, tensors: Mapping[str, np.ndarray], **overrides: Any) -
         if ours and theirs in groups and _has(model, ours):
             groups[theirs] = _from_pytorch(model.get_layer(ours), groups[theirs], *flattened)
     return _filled(model, groups, published, pairs, published.source or "the state")
+
+
+def _leaves(model: keras.Model) -> Iterator[layers.Layer]:
+    """The layers, and instead of a model its layers."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _leaves(layer)
+        else:
+            yield layer
 
 
 def _numbered_from_zero(found: list[layers.Layer]) -> Iterator[tuple[str, layers.Layer]]:
