@@ -1,5 +1,6 @@
-"""Metrics that Keras lacks, by task: Keras `Metric` classes, accumulated over a whole data set."""
+"""Metrics that Keras lacks, by task: accumulated over a whole data set, as Keras' `Metric` classes where that serves."""
 
+from cvapps.metrics.boundaries import BoundaryScores, boundary_counts, boundary_scores, suppress, thin
 from cvapps.metrics.depth import DepthErrors
 from cvapps.metrics.segmentation import (
     ConfusionMatrix,
@@ -11,16 +12,16 @@ from cvapps.metrics.segmentation import (
 )
 
 __all__ = [
+    "BoundaryScores",
     "ConfusionMatrix",
     "DepthErrors",
     "FrequencyWeightedIoU",
     "MeanAccuracy",
     "MeanIoU",
     "PixelAccuracy",
+    "boundary_counts",
+    "boundary_scores",
     "class_iou",
+    "suppress",
+    "thin",
 ]
-"""Metrics that Keras lacks, by task."""
-
-from cvapps.metrics.boundaries import BoundaryScores, boundary_counts, boundary_scores, suppress, thin
-
-__all__ = ["BoundaryScores", "boundary_counts", "boundary_scores", "suppress", "thin"]

@@ -192,7 +192,9 @@ def boundary_counts(prediction, annotators, thresholds: int = 99, tolerance: flo
     """
     edges, annotators = suppress(prediction), np.asarray(annotators)
     if annotators.ndim != 3 or annotators.shape[1:] != edges.shape or not len(annotators):
-        raise ValueError(f"expected annotators' maps of (A, {edges.shape[0]}, {edges.shape[1]}), not {annotators.shape}")
+        raise ValueError(
+            f"expected annotators' maps of (A, {edges.shape[0]}, {edges.shape[1]}), not {annotators.shape}"
+        )
     annotators = annotators != 0
     distance = tolerance * np.hypot(*edges.shape)
     counts = np.zeros((thresholds, 4), np.int64)

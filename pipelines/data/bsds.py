@@ -1,14 +1,20 @@
 """The Berkeley pictures with the boundaries that several people drew: `bsds:PATH`."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pipelines.data.folders import ENDINGS
+from pipelines.data.map_folders import MapDataset, Pair, open_label_folder, open_pairs, read_mask, write_mask
+from pipelines.home import home
+from pipelines.recipe import Data
 
 CONSENSUS = 3  # annotators who must have drawn a boundary where training shall see one
 SPLITS = ("train", "val", "test")
+CLASSES = ("no boundary", "boundary")
+COLOURS = np.array([[255, 255, 255], [0, 0, 0]], np.uint8)
 
 
 @dataclass(frozen=True)
@@ -93,3 +99,40 @@ def read_annotators(path: Path) -> np.ndarray:
     if len(sizes) != 1 or len(next(iter(sizes))) != 2:
         raise ValueError(f"{path}: expected boundary maps of one height and width, not of {sorted(sizes)}")
     return np.stack(maps) != 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundaryDataset(MapDataset):
+    """Pictures with label maps of two classes, and what each annotator of a held-out picture drew."""
+
+    annotators: dict[str, np.ndarray]  # by the picture's name: bool [A, H, W]
+
+
+def open_berkeley(data: Data) -> BoundaryDataset:
+    """`bsds:PATH` for training: "val" is held out, or else "test"; what `open_bsds` raises."""
+    root = Path(data.source.partition(":")[2])
+    splits = open_bsds(root)
+    held_out = "val" if "val" in splits else "test"
+    pairs, annotators, counts = [], {}, []
+    for split in ("train", held_out):
+        for drawn in splits[split]:
+            identity = hashlib.sha256(str(drawn.image.resolve()).encode() + drawn.labels.tobytes()).hexdigest()
+            path = home("cache", "masks", f"{identity}.png")
+            if not path.exists():
+                write_mask(path, drawn.labels)
+            pairs.append(Pair(drawn.image, path, split == held_out))
+            counts.append(np.bincount(drawn.labels.ravel(), minlength=len(CLASSES)))
+            if split == held_out:
+                annotators[str(drawn.image)] = drawn.annotators
+    fields, train = open_pairs(data, root, pairs, CLASSES, lambda path: path)
+    return BoundaryDataset(*fields, palette=COLOURS, pixels=np.stack(counts)[train], annotators=annotators)
+
+
+def open_boundary_folder(data: Data) -> BoundaryDataset:
+    """`folder:PATH` of pictures with masks: 1 on a boundary, 0 beside it, 255 where it doesn't count."""
+    found = open_label_folder(data)
+    if len(found.class_names) != len(CLASSES):
+        raise ValueError(f"{data.source}: boundary maps have the classes 0 and 1, not {list(found.class_names)}")
+    held_out = found.validation
+    drawn = {name: read_mask(Path(path))[None] == 1 for name, path in zip(held_out.names, held_out.labels, strict=True)}
+    return BoundaryDataset(**vars(found), annotators=drawn)

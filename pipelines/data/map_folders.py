@@ -184,7 +184,7 @@ def open_pairs(
     data: Data, root: Path, pairs: list[Pair], class_names: tuple[str, ...], map_of: Callable[[Path], Path] = grey_copy
 ) -> tuple[tuple, np.ndarray]:
     """Both splits of the pairs whose pictures can be decoded, as the fields of Dataset; and the training positions."""
-    names = [pair.image.relative_to(root).as_posix() for pair in pairs]
+    names = [pair.image.resolve().relative_to(root.resolve()).as_posix() for pair in pairs]
     stats = [pair.image.stat() for pair in pairs]
     identity = hashlib.sha256(str(root.resolve()).encode())
     for name, stat in zip(names, stats, strict=True):

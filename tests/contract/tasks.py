@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from cvapps.losses import IGNORE, ScaleInvariantLog, SegmentationCrossentropy
+from cvapps.losses import IGNORE, ClassBalancedCrossentropy, ScaleInvariantLog, SegmentationCrossentropy
 from cvapps.training import JointlyTrained
 
 
@@ -58,6 +58,7 @@ TASKS = {
         class_numbers, lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True), 7, CLASSES
     ),
     "depth": Task(depth_maps, ScaleInvariantLog, 1),
+    "edges": Task(boundary_maps, ClassBalancedCrossentropy, 1),
     "segmentation": Task(label_maps, SegmentationCrossentropy, 7, CLASSES),
 }
 
