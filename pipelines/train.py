@@ -77,7 +77,8 @@ class Training:
 
     def show_beginning(self) -> None:
         """Tracks what is known before the first step: the network and a batch as it sees it."""
-        self.run.text(cvapps.analysis.profile(self.trainer.model).to_markdown(), "profile.md")
+        profile = cvapps.analysis.profile(self.trainer.model, (*self.recipe.data.size, 3))
+        self.run.text(profile.to_markdown(), "profile.md")
         self.run.picture(pictures.architecture_diagram(self.trainer.model), "architecture.png")
         batch = next(iter(self.data.training_batches(0)))
         self.run.picture(self.task.batch_sheet(batch, self.data), "batch.png")
