@@ -19,3 +19,6 @@ __all__ = [
     "label_counts",
     "median_frequency_weights",
 ]
+from cvapps.losses.object_masks import ObjectMask
+
+__all__ = ["Contrastive", "GIoU", "IoU", "LiftedStructure", "NPairs", "ObjectMask", "TripletHard", "TripletSemiHard"]

@@ -10,3 +10,4 @@ from cvapps.metrics.segmentation import (
 )
 
 __all__ = ["ConfusionMatrix", "FrequencyWeightedIoU", "MeanAccuracy", "MeanIoU", "PixelAccuracy", "class_iou"]
+"""Measures of what Keras has no metric for, by task."""
