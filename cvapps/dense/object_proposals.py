@@ -1,9 +1,9 @@
 """Object proposals of whole scenes by the networks of the task "object_masks", applied at every place and scale.
 
-Pinheiro et al. 2015, arXiv:1506.06204, sections 3.4 and 3.5; for SharpMask 2016, arXiv:1603.08695, section 3.3: one pass
+Pinheiro et al. 2015, arXiv:1506.06204, sections 3.4 and 3.5; for SharpMask 2016, arXiv:1603.08695, section 3.3: a pass
 of the patch's own layers over the scene at each scale gives a score and a code every 16 pixels; of the N best codes the
-masks are made in batches. The patch that belongs to a place is the window of the padded scene under it. Where a patch by
-itself ends in the trunk's zero padding, the scene goes on: the features at the patch's border see what is there.
+masks are made in batches. The patch that belongs to a place is the window of the padded scene under it. Where a patch
+by itself ends in the trunk's zero padding, the scene goes on: features at the patch's border see what is there.
 """
 
 from collections.abc import Sequence

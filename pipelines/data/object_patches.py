@@ -88,7 +88,9 @@ def open_instances(root: Path, split: str) -> Instances:
         (p, a)
         for p, picture in enumerate(pictures)
         for a, annotation in enumerate(picture.annotations)
-        if not annotation.get("iscrowd") and annotation["area"] >= LEAST_AREA and min(annotation["bbox"][2:]) >= LEAST_SIDE
+        if not annotation.get("iscrowd")
+        and annotation["area"] >= LEAST_AREA
+        and min(annotation["bbox"][2:]) >= LEAST_SIDE
     )
     if not objects:
         raise ValueError(f"{found[0]}: none of {len(table['annotations'])} objects has {LEAST_AREA} pixels")
