@@ -1,9 +1,9 @@
 """Patches with an object in their centre, and others, from pictures annotated in COCO's format.
 
 Pinheiro et al. 2015, arXiv:1506.06204, section 3.5. A canonical patch has an object in its centre whose longer side is
-128 of 224 pixels; training moves it by up to 16 pixels, scales it by up to 2^(1/4) either way and mirrors it. A negative
-patch is 32 pixels or a factor of 2 away from every canonical one. Each patch is a pure function of seed, epoch and
-number, so a killed run finds its place again.
+128 of 224 pixels; training moves it by up to 16 pixels, scales it by up to 2^(1/4) either way and mirrors it. A
+negative patch is 32 pixels or a factor of 2 away from every canonical one. Each patch is a pure function of seed, epoch
+and number, so a killed run finds its place again.
 """
 
 import hashlib
@@ -135,8 +135,9 @@ class View:
 class ObjectPatches:
     """Batches of (patches, {"mask", "score"}) for a patch network; see `batches`.
 
-    `side` is the patch's, `frame` the part of it that the mask covers, `mask_size` the mask's own side. Each object is a
-    positive once an epoch, with `negatives` negatives beside it: 1 for half and half, 0 where masks alone are learned.
+    `side` is the patch's, `frame` the part of it that the mask covers, `mask_size` the mask's own side. Each object is
+    a positive once an epoch, with `negatives` negatives beside it: 1 for half and half, 0 where masks alone are
+    learned.
     """
 
     train: Instances
