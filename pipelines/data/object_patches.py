@@ -161,15 +161,20 @@ class ObjectPatches:
         return len(self.train.objects) // self.shard[1] * (1 + self.negatives) // self.batch
 
     def training_batches(self, epoch: int, skip: int = 0) -> tf.data.Dataset:
-        """One epoch's batches from batch `skip` on: a pure function of the seed and the epoch."""
-        return self.batches(self.train, epoch).skip(skip).take(self.steps_per_epoch - skip)
+        """One epoch's batches from batch `skip` on: a pure function of the seed and the epoch.
+
+        Raises ValueError where `skip` is more than the epoch has.
+        """
+        if not 0 <= skip <= self.steps_per_epoch:
+            raise ValueError(f"skip must be from 0 to the epoch's {self.steps_per_epoch} steps, not {skip}")
+        return self.batches(self.train, epoch, range(skip * self.batch, self.steps_per_epoch * self.batch))
 
     def validation_batches(self) -> tf.data.Dataset:
         """Canonical patches of the validation split in its order, and negatives beside them."""
-        return self.batches(self.validation, None)
+        return self.batches(self.validation, None, range(len(self.validation.objects) * (1 + self.negatives)))
 
-    def batches(self, instances: Instances, epoch: int | None) -> tf.data.Dataset:
-        """float32 (B, side, side, 3) in 0..255, {"mask": float32 (B, m, m) of -1 and 1, "score": float32 (B,)}."""
+    def batches(self, instances: Instances, epoch: int | None, positions: range) -> tf.data.Dataset:
+        """Of those positions in the epoch: float32 (B, side, side, 3) in 0..255, {"mask": float32 (B, m, m) of -1 and 1, "score": float32 (B,)}."""
         worker, workers = self.shard if epoch is not None else (0, 1)
         turns = 1 + self.negatives
         count = len(instances.objects)
@@ -183,9 +188,10 @@ class ObjectPatches:
             mask = tf.ensure_shape(mask, (self.mask_size, self.mask_size))
             return image, {"mask": mask, "score": tf.ensure_shape(score, ())}
 
-        positions = tf.data.Dataset.range(count // workers * turns)
-        patches = positions.map(element, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        return patches.batch(self.batch, drop_remainder=epoch is not None).prefetch(tf.data.AUTOTUNE)
+        # no more than is used: a Python function that still runs when the interpreter ends would hang it
+        numbers = tf.data.Dataset.range(positions.start, positions.stop)
+        patches = numbers.map(element, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        return patches.batch(self.batch).prefetch(tf.data.AUTOTUNE)
 
     def _sampler(self, instances: Instances, epoch: int | None) -> Callable:
         """(object, turn) -> patch, mask and score, as `numpy_function` wants them."""

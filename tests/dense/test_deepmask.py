@@ -28,9 +28,7 @@ def test_the_sizes_are_the_papers():
     assert shapes(model, "score_window", "score_hidden") == [(1, 1, 512), (1, 1, 1024)]
     assert {name: y.shape for name, y in model.output.items()} == {"logits": (None, 224, 224, 1), "score": (None, 1)}
     assert type(model.get_layer("encode")) is layers.Conv2D  # and no activation between the two linear layers
-    assert (
-        model.get_layer("encode").activation.__name__ == model.get_layer("mask_decode").activation.__name__ == "linear"
-    )
+    assert {model.get_layer(name).activation.__name__ for name in ("encode", "mask_decode")} == {"linear"}
 
 
 def test_the_improved_form_reads_both_from_one_code():
