@@ -174,7 +174,9 @@ class ObjectPatches:
         return self.batches(self.validation, None, range(len(self.validation.objects) * (1 + self.negatives)))
 
     def batches(self, instances: Instances, epoch: int | None, positions: range) -> tf.data.Dataset:
-        """Of those positions in the epoch: float32 (B, side, side, 3) in 0..255, {"mask": float32 (B, m, m) of -1 and 1, "score": float32 (B,)}."""
+        """Those positions of the epoch: float32 (B, side, side, 3) in 0..255, {"mask": float32 (B, m, m) of -1 and 1,
+        "score": float32 (B,)}. Without an epoch canonical patches, as for validation.
+        """
         worker, workers = self.shard if epoch is not None else (0, 1)
         turns = 1 + self.negatives
         count = len(instances.objects)
