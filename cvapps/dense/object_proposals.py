@@ -110,7 +110,7 @@ class ObjectProposals:
 
     def masks(self, parts: list[np.ndarray]) -> np.ndarray:
         """Logits of the masks of N places together: [(N, 1, 1, 512), ...] -> (N, s, s)."""
-        return ops.convert_to_numpy(self.finish(parts if self.skips else parts[0], training=False))[..., 0]
+        return ops.convert_to_numpy(self.finish(parts, training=False))[..., 0]
 
     @staticmethod
     def _place(passes, starts, number):

@@ -3,6 +3,7 @@
 from cvapps.losses.boundary import BoundaryAwareCrossentropy
 from cvapps.losses.detection import GIoU, IoU
 from cvapps.losses.embedding import Contrastive, LiftedStructure, NPairs, TripletHard, TripletSemiHard
+from cvapps.losses.object_masks import ObjectMask
 from cvapps.losses.segmentation import IGNORE, SegmentationCrossentropy, label_counts, median_frequency_weights
 
 __all__ = [
@@ -13,12 +14,10 @@ __all__ = [
     "IoU",
     "LiftedStructure",
     "NPairs",
+    "ObjectMask",
     "SegmentationCrossentropy",
     "TripletHard",
     "TripletSemiHard",
     "label_counts",
     "median_frequency_weights",
 ]
-from cvapps.losses.object_masks import ObjectMask
-
-__all__ = ["Contrastive", "GIoU", "IoU", "LiftedStructure", "NPairs", "ObjectMask", "TripletHard", "TripletSemiHard"]
