@@ -19,8 +19,11 @@ import tensorflow as tf
 from PIL import Image
 from pycocotools import mask as rle
 
+from cvapps.dense.deepmask import STRIDE
 from cvapps.dense.object_proposals import FILL, SCALES
+from cvapps.registry import model_info
 from pipelines.data.streams import permuted
+from pipelines.recipe import Recipe
 
 SHIFT, STRETCH = 16, 0.25  # pixels of the patch and powers of 2: how far from canonical a positive patch may be
 FAR, OCTAVE = 32, 1.0  # from which distance on a patch is negative
@@ -150,6 +153,13 @@ class ObjectPatches:
     seed: int = 0
     shard: tuple[int, int] = (0, 1)
 
+    def __post_init__(self):
+        if not self.steps_per_epoch:
+            raise ValueError(
+                f"{len(self.train.objects)} objects for {self.shard[1]} workers, and {self.negatives} patches beside "
+                f"each, do not fill one batch of {self.batch}"
+            )
+
     @property
     def fingerprint(self) -> str:
         """Hash of both splits' annotations."""
@@ -262,3 +272,22 @@ class ObjectPatches:
         moved = (np.abs(middles - centre) * view.scale).max(axis=1, initial=0) >= FAR
         scaled = np.abs(np.log2(view.scale / self.canonical(alone))) >= OCTAVE
         return bool((moved | scaled).all())
+
+
+def open_data(recipe: Recipe, shard: tuple[int, int] = (0, 1)) -> ObjectPatches:
+    """The recipe's "coco:PATH" as its patch network takes it, for one of several workers, `shard` = (worker, workers).
+
+    Where the score is frozen masks alone are learned, so there are no negatives. Raises ValueError for another source,
+    for augmentations, which are the patches' own, and for objects that do not fill a batch, and what `open_instances`
+    raises.
+    """
+    kind, _, path = recipe.data.source.partition(":")
+    if kind != "coco" or recipe.data.augment:
+        raise ValueError(f"expected a source coco:PATH and no augment, not {recipe.data.source} {recipe.data.augment}")
+    train, validation = (open_instances(Path(path).expanduser(), split) for split in ("train", "val"))
+    settings = {**model_info(recipe.model).defaults, **recipe.settings}
+    side = recipe.data.size[0]
+    frame = side - 2 * STRIDE * settings["context"]
+    mask_size = settings["mask_size"] * settings["upsampling"] if "mask_size" in settings else frame
+    negatives = 0 if "score" in recipe.frozen else 1
+    return ObjectPatches(train, validation, side, frame, mask_size, recipe.data.batch, negatives, recipe.seed, shard)
