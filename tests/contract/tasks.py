@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from cvapps.losses import IGNORE, SegmentationCrossentropy
+from cvapps.losses import IGNORE, ObjectMask, SegmentationCrossentropy
 from cvapps.training import JointlyTrained
 
 
@@ -40,11 +40,18 @@ def label_maps(outputs):
     return np.where(random.uniform(size=labels.shape) < 0.1, IGNORE, labels).astype("int32")
 
 
+def patches(outputs):
+    """A mask and a score for each patch; the second has no object."""
+    mask = np.random.default_rng(2).choice([-1.0, 1.0], outputs["logits"].shape[:3])
+    return {"mask": mask.astype("float32"), "score": np.array([1, -1, 1], "float32")}
+
+
 TASKS = {
     "classification": Task(
         class_numbers, lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True), 7, CLASSES
     ),
     "segmentation": Task(label_maps, SegmentationCrossentropy, 7, CLASSES),
+    "object_masks": Task(patches, ObjectMask, 1),
 }
 
 

@@ -21,9 +21,7 @@ from cvapps.layers.fourier import FFTConv2D
 from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
 from cvapps.layers.pooling import BedOfNails, MaxPoolingWithSwitches, MaxUnpooling
 from cvapps.layers.resizing import AdaptiveAveragePooling2D, ResizeLike
-from cvapps.losses import boundary, detection, embedding, segmentation
-from cvapps.layers.pooling import MaxPoolingWithSwitches, MaxUnpooling
-from cvapps.losses import detection, embedding, object_masks
+from cvapps.losses import boundary, detection, embedding, object_masks, segmentation
 from cvapps.ops import boxes, channels, interpolation, pooling, upsampling
 from tests.backends import compiled, gradient
 from tests.tolerances import EXACT, HALF, REORDERED
@@ -76,12 +74,6 @@ LOSSES = {
         LABELS,
         LOGITS,
     ),
-}
-CLASS_MAPS = RNG.integers(0, 4, (2, 6, 8)).astype("int32")
-# (constructor with settings that are not the defaults, y_true, y_pred)
-METRICS = {
-    name: (lambda name=name: getattr(cvapps.metrics, name)(4, ignore=254, name="own"), CLASS_MAPS, IMAGE)
-    for name in ("ConfusionMatrix", "PixelAccuracy", "MeanAccuracy", "MeanIoU", "FrequencyWeightedIoU")
     "ObjectMask": (
         lambda: object_masks.ObjectMask(0.5),
         {"mask": np.sign(RNG.normal(size=(8, 4, 4))).astype("float32"), "score": SIGNS},
@@ -90,6 +82,12 @@ METRICS = {
             "score": RNG.normal(size=(8, 1)).astype("float32"),
         },
     ),
+}
+CLASS_MAPS = RNG.integers(0, 4, (2, 6, 8)).astype("int32")
+# (constructor with settings that are not the defaults, y_true, y_pred)
+METRICS = {
+    name: (lambda name=name: getattr(cvapps.metrics, name)(4, ignore=254, name="own"), CLASS_MAPS, IMAGE)
+    for name in ("ConfusionMatrix", "PixelAccuracy", "MeanAccuracy", "MeanIoU", "FrequencyWeightedIoU")
 }
 # (function, inputs, the type of its first output for half inputs, where None is the inputs' own)
 OPS = {

@@ -1,4 +1,4 @@
-"""Patches around annotated objects: where they are, what they show, and that nothing but seed, epoch and number decides."""
+"""Patches around annotated objects: where they are, what they show, and that seed, epoch and number decide it all."""
 
 import json
 from dataclasses import replace
