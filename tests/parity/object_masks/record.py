@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-FOLDER = Path(__file__).parent
 sys.path.insert(0, sys.argv[1])
-sys.path.insert(0, str(FOLDER.parent / "torch"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "torch"))
 from weights import pictures, sample, tensor
 
 try:
@@ -30,6 +29,7 @@ except OSError:  # a wheel for CUDA beside PyTorch for the CPU: its import wants
         operators.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 import torchvision
 
+FOLDER = Path(__file__).parent
 PATCH, MASK = 64, 14  # pixels that the mask covers, and its side
 Config = namedtuple("Config", ["iSz", "oSz", "gSz", "km", "ks"])
 
