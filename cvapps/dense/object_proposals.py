@@ -89,7 +89,7 @@ class ObjectProposals:
             image[None], tuple(size.tolist()), "bilinear", antialias=True, data_format="channels_last"
         )
         height, width = -(-size // STRIDE) * STRIDE + self.patch
-        padded = np.broadcast_to(np.float32(FILL), (1, height, width, 3)).copy()
+        padded = np.tile(np.array(FILL, "float32"), (1, height, width, 1))
         half = self.patch // 2
         padded[:, half : half + size[0], half : half + size[1]] = ops.convert_to_numpy(small)
         return padded, size

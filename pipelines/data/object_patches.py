@@ -210,7 +210,7 @@ class ObjectPatches:
 
         def sample(number: np.ndarray, turn: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             image, mask, score = self.sample(instances, epoch, int(number), int(turn))
-            return image.astype("float32"), mask.astype("float32"), np.float32(score)
+            return image.astype("float32"), mask.astype("float32"), np.array(score, "float32")
 
         return sample
 

@@ -52,7 +52,7 @@ def test_deepmasks_weights_move_over_by_name(rng):
 
 def test_the_second_stage_moves_the_refinement_alone(rng):
     """Everything else frozen (section 3.2): the score stays what it was, statistics too, and every refinement moves."""
-    model = cvapps.create_model("sharpmask", **SMALL)
+    model = cvapps.create_model("sharpmask", encoding=128, **SMALL)  # noise leaves few narrow maps a light place
     for layer in model.layers:
         layer.trainable = layer.name.startswith("refine")
     x = rng.uniform(0, 255, (3, 64, 64, 3)).astype("float32")
