@@ -8,9 +8,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
-from cvapps.dense.object_proposals import FILL
+from cvapps.dense.object_proposals import FILL, Proposals
 from pipelines import recipe as recipes
 from pipelines.data.object_patches import ObjectPatches, View, open_data, open_instances
+from pipelines.object_recall import object_recall
 from tests.tolerances import EXACT
 
 WIDTH, HEIGHT = 160, 120
@@ -201,3 +202,16 @@ def test_a_set_without_a_negative_says_so(root):
     patches = ObjectPatches(open_instances(root, "train"), open_instances(root, "val"), 64, 48, 24, batch=2)
     with pytest.raises(ValueError, match="no patch of 2 pictures is 32 pixels from every object"):
         patches.negative(patches.train, np.random.default_rng(0))
+
+
+def test_recall_over_a_split(patches):
+    """What is white within the first picture's object: that object, and the last picture's, two of four."""
+    first = patches.validation.pictures[0].mask(0)
+
+    def propose(image, top):
+        masks = (first & (image[..., 0] == 255))[None]
+        whole = np.float32([[0, 0, WIDTH, HEIGHT]])
+        return Proposals(masks, whole, np.ones(1, "float32"))
+
+    recall = object_recall(propose, patches.validation, tops=(1, 5))
+    assert recall == {"mask_AR@1": 0.5, "mask_AR@5": 0.5, "box_AR@1": 0.0, "box_AR@5": 0.0}
