@@ -35,6 +35,11 @@ PYTORCH_FCN = "wkentaro/pytorch-fcn's network of that name, built and counted wi
 CIRESAN = "Ciresan et al. 2012, papers.nips.cc/paper/4741, Table 1; N4.spec of seung-lab/znn-release"
 MEGVII = "ShuffleNet's authors, megvii-model/ShuffleNet-Series, ShuffleNetV1/README.md"
 
+PINHEIRO_2015 = "Pinheiro et al. 2015, arXiv:1506.06204"
+PINHEIRO_2016 = "Pinheiro et al. 2016, arXiv:1603.08695"
+DEEPMASK_PORT = "foolwood/deepmask-pytorch's DeepMask, an independent implementation, added up from its layers"
+SHARPMASK_LUA = "facebookresearch/deepmask, the authors' code, added up from SharpMask.lua's layers"
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -347,6 +352,11 @@ FIGURES = [
     Figure("n4_patch", "parameters", 219_290, CIRESAN),
     Figure("n4_patch", "layers", 6, CIRESAN),
     Figure("n4", "parameters", 219_290, CIRESAN),
+    # object masks: a unit of the last digit, for 75.8 millions are cut off to 75, and 17.4 to 17
+    Figure("deepmask", "parameters", 75e6, f"{PINHEIRO_2015}, section 3.5", within=1e6),
+    Figure("deepmask_resnet50", "parameters", 17e6, f"{PINHEIRO_2016}, section 5.1", within=0.5e6),
+    Figure("deepmask_resnet50", "parameters", 17_363_713, DEEPMASK_PORT),
+    Figure("sharpmask", "parameters", 17_363_713 - 56**2 * 513 + 2_750_535, SHARPMASK_LUA),
 ]  # fmt: skip
 
 # {model: {layer: (parameters, output shape)}}

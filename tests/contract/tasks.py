@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from cvapps.losses import IGNORE, ClassBalancedCrossentropy, ScaleInvariantLog, SegmentationCrossentropy
+from cvapps.losses import (
+    IGNORE,
+    ClassBalancedCrossentropy,
+    ObjectMask,
+    ScaleInvariantLog,
+    SegmentationCrossentropy,
+)
 from cvapps.training import JointlyTrained
 
 
@@ -53,12 +59,19 @@ def depth_maps(outputs):
     return (random.uniform(1, 10, shape) * (random.uniform(size=shape) > 0.1)).astype("float32")
 
 
+def patches(outputs):
+    """A mask and a score for each patch; the second has no object."""
+    mask = np.random.default_rng(2).choice([-1.0, 1.0], outputs["logits"].shape[:3])
+    return {"mask": mask.astype("float32"), "score": np.array([1, -1, 1], "float32")}
+
+
 TASKS = {
     "classification": Task(
         class_numbers, lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True), 7, CLASSES
     ),
     "depth": Task(depth_maps, ScaleInvariantLog, 1),
     "edges": Task(boundary_maps, ClassBalancedCrossentropy, 1),
+    "object_masks": Task(patches, ObjectMask, 1),
     "segmentation": Task(label_maps, SegmentationCrossentropy, 7, CLASSES),
 }
 

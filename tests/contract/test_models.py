@@ -21,10 +21,13 @@ DEFAULT_ROWS = (
     "simple_convnet", "vgg11",
     # label maps
     "fcn32s_alexnet", "n4", "unet",
+    # masks of patches
+    "deepmask", "sharpmask",
 )  # fmt: skip
 SMALL = {  # settings of a row by default: a block of each kind shows what the others would, in a fraction of the time
     "alexnet": dict(dense=(64, 64)),
     "densenet40_k12_cifar": dict(depths=(3, 3, 3)),
+    "deepmask": dict(mask_size=8, upsampling=2),
     "fcn32s_alexnet": dict(dense=(64, 64), skips=("pool2", "pool1")),
     "hrnet_w18_small_v2": dict(modules=(1, 1, 1), depth=1),
     "inception_resnet_v2": dict(depths=(1, 1, 1)),
@@ -33,6 +36,7 @@ SMALL = {  # settings of a row by default: a block of each kind shows what the o
     "n4": dict(maps=8, hidden=16),
     "nasnet_mobile": dict(depth=1, penultimate=192, stem=16),
     "resnet110_v2_cifar": dict(depths=(2, 2, 2)),
+    "sharpmask": dict(backbone="resnet18", encoding=128),  # of narrow maps some places are dark in every picture
     "unet": dict(width=4, depth=2),
     "vgg11": dict(dense=(64, 64)),
 }
@@ -51,6 +55,9 @@ LONG = (  # beginnings of names: XLA takes a minute for their graphs, a SavedMod
     "fcn32s", "googlenet", "hrnet", "inception_resnet", "inception_v4", "mobilenet_v2", "nasnet", "shufflenet_v1",
 )  # fmt: skip
 ONE_SIZE = {
+    "deepmask": "a window as large as the patch",
+    "deepmask_resnet50": "a window as large as the patch",
+    "sharpmask": "a window as large as the patch",
     "lenet5": "F6 reads one place of C5",
     "mlp": "a weight for each pixel",
     "n4_patch": "a weight for each place of the last map",

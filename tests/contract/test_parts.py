@@ -21,7 +21,7 @@ from cvapps.layers.fourier import FFTConv2D
 from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
 from cvapps.layers.pooling import BedOfNails, MaxPoolingWithSwitches, MaxUnpooling
 from cvapps.layers.resizing import AdaptiveAveragePooling2D, ResizeLike
-from cvapps.losses import boundary, detection, embedding, segmentation
+from cvapps.losses import boundary, detection, embedding, object_masks, segmentation
 from cvapps.ops import boxes, channels, interpolation, pooling, upsampling
 from tests.backends import compiled, gradient
 from tests.tolerances import EXACT, HALF, REORDERED
@@ -35,6 +35,7 @@ CORNERS = RNG.uniform(0, 30, (2, 8, 2))
 BOXES, OTHERS = np.concatenate([CORNERS, CORNERS + RNG.uniform(5, 30, (2, 8, 2))], axis=-1).astype("float32")
 CLASSES = np.array([0, 1, 0, 2, 1, 2, 0, 1])
 VECTORS = RNG.normal(size=(8, 5)).astype("float32")
+SIGNS = np.array([1, -1, 1, 1, -1, 1, -1, 1], "float32")
 VECTORS /= np.linalg.norm(VECTORS, axis=-1, keepdims=True)
 LABELS = np.where(RNG.uniform(size=(8, 3, 4)) < 0.2, 255, RNG.integers(0, 3, (8, 3, 4)))
 LOGITS = RNG.normal(size=(8, 3, 4, 3)).astype("float32")
@@ -72,6 +73,14 @@ LOSSES = {
         lambda: segmentation.SegmentationCrossentropy((0.5, 1.0, 2.5), 0.3),
         LABELS,
         LOGITS,
+    ),
+    "ObjectMask": (
+        lambda: object_masks.ObjectMask(0.5),
+        {"mask": np.sign(RNG.normal(size=(8, 4, 4))).astype("float32"), "score": SIGNS},
+        {
+            "logits": RNG.normal(size=(8, 4, 4, 1)).astype("float32"),
+            "score": RNG.normal(size=(8, 1)).astype("float32"),
+        },
     ),
 }
 CLASS_MAPS = RNG.integers(0, 4, (2, 6, 8)).astype("int32")
@@ -226,7 +235,7 @@ def test_a_loss_is_float32_whatever_the_policy(name, dtype):
     build, y_true, y_pred = LOSSES[name]
     expected = build()(y_true, y_pred)
     keras.config.set_dtype_policy(f"mixed_{dtype}")
-    value = build()(y_true, ops.cast(y_pred, dtype))
+    value = build()(y_true, keras.tree.map_structure(lambda y: ops.cast(y, dtype), y_pred))
     assert keras.backend.standardize_dtype(value.dtype) == "float32"
     np.testing.assert_allclose(value, expected, **HALF)
 
@@ -237,8 +246,13 @@ def test_a_loss_has_a_value_per_example_gradients_and_compiles(name):
     config = {**build().get_config(), "reduction": None}
     assert tuple(type(build()).from_config(config)(y_true, y_pred).shape) == (8,)
     loss = build()
-    check_gradient(lambda x: loss(y_true, x), y_pred)
-    np.testing.assert_allclose(compiled(lambda x: loss(y_true, x))(y_pred), loss(y_true, y_pred), **REORDERED)
+    first, *rest = keras.tree.flatten(y_pred)
+
+    def value(x):
+        return loss(y_true, keras.tree.pack_sequence_as(y_pred, [x, *rest]))
+
+    check_gradient(value, first)
+    np.testing.assert_allclose(compiled(value)(first), loss(y_true, y_pred), **REORDERED)
 
 
 def scores(metric, y_true, y_pred):
