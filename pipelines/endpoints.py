@@ -5,7 +5,8 @@ string, `top_probabilities` float32 and `top_classes` int32 [N, k]. Label maps c
 `confidence` float32 [N, h, w], the probability of that class, and in the classes' colours `colour_png_bytes`
 string [N]; `labels`, string [N, C], are the classes' names. Depths come as `depth` float32 [N, h', w'] in metres and
 `depth_png_bytes`, 16 bits of millimetres; boundaries as `edges` float32 [N, h, w], their probability, and
-`edge_png_bytes`.
+`edge_png_bytes`. Of a picture taken for a patch, `object` float32 [N] is the probability that it has one in its middle,
+`mask` float32 [N, h, w] that of the object's pixels, and `mask_png_bytes` the same as a picture.
 """
 
 from collections.abc import Callable, Sequence
@@ -97,6 +98,17 @@ def edges(size: tuple[int, int]) -> Endpoint:
         return dict(edges=probability[..., 0], edge_png_bytes=as_png(tf.saturate_cast(255 * probability, tf.uint8)))
 
     return Endpoint(size, stretch(size), answer, "edges", dict(size=list(size)), (), 1)
+
+
+def object_masks(size: tuple[int, int]) -> Endpoint:
+    """Of a patch's {"logits": float32 [N, h, w, 1], "score": float32 [N, 1]}."""
+
+    def answer(outputs: Outputs) -> Outputs:
+        mask = tf.sigmoid(outputs["logits"])
+        png = as_png(tf.saturate_cast(255 * mask, tf.uint8))
+        return dict(object=tf.sigmoid(outputs["score"])[:, 0], mask=mask[..., 0], mask_png_bytes=png)
+
+    return Endpoint(size, stretch(size), answer, "mask", dict(size=list(size)), (), 1)
 
 
 def principal(output: Any) -> tf.Tensor:

@@ -64,6 +64,12 @@ def edges(answer: Answer, file: Path) -> str:
     return f"{np.mean(answer['edges'] > 0.5):.1%} boundary   -> {file}"
 
 
+def object_mask(answer: Answer, file: Path) -> str:
+    """Whether there is an object in the picture's middle, whose mask is written."""
+    _write(file, answer["mask_png_bytes"])
+    return f"object {answer['object']:.3f}, {np.mean(answer['mask'] > 0.5):.1%} of the patch   -> {file}"
+
+
 def _write(file: Path, content: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
@@ -74,4 +80,5 @@ FORMS: dict[str, Callable[[Answer, Path], str]] = {
     "class_map": class_map,
     "depth": depths,
     "edges": edges,
+    "object": object_mask,
 }

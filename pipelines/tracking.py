@@ -516,11 +516,12 @@ def write_mlflow_model(model: keras.Model, folder: Path, input_example: np.ndarr
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty")
-    outputs = keras.ops.convert_to_numpy(model.predict_on_batch(example))
+    outputs = model.predict_on_batch(example)
+    named = outputs if isinstance(outputs, dict) else {None: outputs}
     free = [-1 if size is None else size for size in model.input_shape]
     signature = ModelSignature(
         inputs=Schema([TensorSpec(np.dtype("uint8"), tuple(free))]),
-        outputs=Schema([TensorSpec(outputs.dtype, (-1, *outputs.shape[1:]))]),
+        outputs=Schema([TensorSpec(y.dtype, (-1, *y.shape[1:]), name) for name, y in named.items()]),
     )
     requirements = [f"{name}=={version(name)}" for name in ("mlflow", "keras", "tensorflow", "numpy", "typeguard")]
     folder.mkdir(parents=True, exist_ok=True)

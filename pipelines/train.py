@@ -14,11 +14,10 @@ import cvapps
 from pipelines import checkpoint, export, pictures, tracking
 from pipelines import recipe as recipes
 from pipelines.callbacks import Diverged, Every, Pace, RestoreMetrics, StopOnNaN, StopWhenAsked
-from pipelines.data.batches import Batches
 from pipelines.environment import environment_tags
 from pipelines.recipe import Recipe
 from pipelines.runs import Interrupted, RunFolder, open_run_folder
-from pipelines.tasks import Task, task_of
+from pipelines.tasks import Opened, Task, task_of
 from pipelines.trainer import Trainer, build_trainer
 
 log = logging.getLogger(__name__)
@@ -62,7 +61,7 @@ class Training:
 
     name: str
     recipe: Recipe
-    data: Batches
+    data: Opened
     epoch_steps: int
     trainer: Trainer
     folder: RunFolder
@@ -152,10 +151,11 @@ class Training:
 
     def save_batch(self, epoch: int, step: int) -> Path:
         """Writes the batch of the given step, which is a function of seed, epoch and step and so still at hand."""
-        batch = next(iter(self.data.training_batches(epoch, skip=step)))
-        parts = dict(zip(("images", "labels", "weights"), (part.numpy() for part in batch), strict=False))
+        images, labels, *weights = next(iter(self.data.training_batches(epoch, skip=step)))
+        parts = {"images": images, **(labels if isinstance(labels, dict) else {"labels": labels})}
+        parts |= dict(zip(["weights"], weights, strict=False))  # where the batches have any
         path = self.folder.path / "diverged_batch.npz"
-        np.savez_compressed(path, **parts, epoch=epoch, step=step)
+        np.savez_compressed(path, **{name: part.numpy() for name, part in parts.items()}, epoch=epoch, step=step)
         return path
 
     def keep_result(self) -> None:

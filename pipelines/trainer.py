@@ -8,13 +8,12 @@ import tensorflow as tf
 
 import cvapps
 from pipelines.callbacks import WeightAverage
-from pipelines.data.batches import Batches
 from pipelines.initial import begin_with
 from pipelines.optimizers import make_optimizer
 from pipelines.precision import scale_loss, use_precision
 from pipelines.recipe import Recipe
 from pipelines.schedules import learning_rate
-from pipelines.tasks import task_of
+from pipelines.tasks import Opened, task_of
 
 STRATEGIES = {"default": tf.distribute.get_strategy, "mirrored": tf.distribute.MirroredStrategy}
 
@@ -32,7 +31,7 @@ class Trainer:
         return self.average.in_place() if self.average else nullcontext()
 
 
-def build_trainer(recipe: Recipe, data: Batches, epoch_steps: int) -> Trainer:
+def build_trainer(recipe: Recipe, data: Opened, epoch_steps: int) -> Trainer:
     """The recipe's model, optimizer, loss and metrics; every variable exists when this returns.
 
     Raises ValueError where the data has more classes than the model has outputs, and for first weights that are not

@@ -21,7 +21,7 @@ def show(recipe: Recipe, folder: Path) -> None:
     """Prints the statistics of the recipe's data and writes them, statistics.md, with batch.png into `folder`."""
     task = task_of(recipe)
     data = task.open_data(recipe)
-    text = statistics(recipe.data.source, data)
+    text = statistics(recipe.data.source, data) if isinstance(data, Batches) else f"# {recipe.data.source}\n\n{data}\n"
     batch = next(iter(data.training_batches(0)))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "statistics.md").write_text(text, encoding="utf-8")

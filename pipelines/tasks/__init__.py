@@ -5,11 +5,11 @@ import importlib
 import cvapps
 from cvapps.registry import nearest
 from pipelines.recipe import Recipe
-from pipelines.tasks.task import Task
+from pipelines.tasks.task import Opened, Task
 
-__all__ = ["Task", "task_of"]
+__all__ = ["Opened", "Task", "task_of"]
 
-TASKS = ("classification", "depth", "edges", "segmentation")
+TASKS = ("classification", "depth", "edges", "object_masks", "segmentation")
 
 
 def task_of(recipe: Recipe) -> Task:

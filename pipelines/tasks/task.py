@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import keras
+import tensorflow as tf
 from matplotlib.figure import Figure
 
-from pipelines.data.batches import Batches
 from pipelines.endpoints import Endpoint, principal
 from pipelines.recipe import Recipe
 from pipelines.tracking import Run
@@ -29,7 +29,25 @@ class Review:
             run.text(table, name)
 
 
-D = TypeVar("D", bound=Batches)
+class Opened(Protocol):
+    """A recipe's data, opened: batches of (pictures, targets) or (pictures, targets, weights)."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the contents of both splits."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches of an epoch."""
+
+    def training_batches(self, epoch: int, skip: int = 0) -> tf.data.Dataset:
+        """One epoch's batches from batch `skip` on, a pure function of the seed and the epoch."""
+
+    def validation_batches(self) -> tf.data.Dataset:
+        """The held-out pictures in their order."""
+
+
+D = TypeVar("D", bound=Opened)
 
 
 @dataclass(frozen=True)
