@@ -44,7 +44,7 @@ def errors(model: keras.Model, pairs: Iterable[tuple[np.ndarray, np.ndarray]], *
     found: dict[str, list[float]] = {name: [] for name in ERRORS}
     for image, mask in pairs:
         if other := set(np.unique(mask)) - {0, 1}:
-            what = f"with pixels that don't count ({IGNORE})" if IGNORE in other else f"with {sorted(other)}"
+            what = f"with pixels that don't count ({IGNORE})" if IGNORE in other else f"with {sorted(map(int, other))}"
             raise ValueError(f"expected masks of 0, border, and 1, cell, not one {what}")
         logits = predict_tiled(model, image, **tiling)
         if logits.shape[-1] != 2:

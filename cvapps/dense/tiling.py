@@ -3,8 +3,9 @@
 Ronneberger et al. 2015, arXiv:1505.04597, section 2 and Figure 2: a tile gives logits only where it holds all that the
 network sees there, and what the picture lacks at its edges is mirrored. Unpadded networks give no other logits by
 themselves; of padded ones `margin` pixels at each edge of a tile are dropped, for zeros reached into them. With a
-margin of the network's reach the logits are those of the whole picture; with less they are nearly, and `blend`
-spreads what is left of the seams over the overlap.
+margin of the network's reach the logits are those of the whole picture, but for `margin` pixels at its own edges, which
+see its mirror image in place of zeros. With less they are nearly those, and `blend` spreads what is left of the seams
+over the overlap.
 Tiles start at multiples of the network's stride from the picture's corner, so that its poolings see the same windows as
 in the whole picture; 388 is no multiple of 16, so the tiles of the paper's U-Net are 384 apart.
 """

@@ -6,13 +6,16 @@ should be of one cell in both maps. Cells are what is connected along rows and c
 that are cell in the truth count, and of those each that is border in the answer is a cell of its own.
 Ronneberger et al. 2015 (U-Net) report the errors of the challenge's first form, before it thinned the borders: Rand
 error 0.0382, 1 minus the largest F-score, and pixel error 0.0611, 1 minus that of single pixels.
-Thinning is Zhang & Suen's, where the authors' is ImageJ's table: lines may differ by a pixel.
+Thinning is Guo & Hall's, where the authors' is ImageJ's table: lines may differ by a pixel.
 """
 
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from cvapps.metrics.boundaries import thin
+
+AROUND = 32  # pixels: half of the thickest border whose ends stay
 THRESHOLDS = tuple(i / 10 for i in range(1, 10))  # the challenge's, without its ends
 
 
@@ -85,48 +88,19 @@ def rand_scores(truth: np.ndarray, found: np.ndarray) -> tuple[float, float, flo
     return 2 * split * merge / (split + merge), split, merge
 
 
-def thin(mask: np.ndarray) -> np.ndarray:
-    """Lines of one pixel in the middle of a mask's parts, which stay connected: bool (H, W) -> bool (H, W).
+def thin_borders(mask: np.ndarray) -> np.ndarray:
+    """Lines of one pixel that go on to the picture's sides: bool (H, W) -> bool (H, W).
 
-    Zhang & Suen 1984, "A fast parallel algorithm for thinning digital patterns", Communications of the ACM 27(3).
+    Thinning eats the ends of thick lines, so the picture's outermost pixels are repeated around it first.
     """
-    mask, changed = np.array(mask, bool), True
-    while changed:
-        changed = False
-        for removes in (_south_east, _north_west):
-            around = _ring(np.pad(mask, 1, mode="edge"))  # lines go on beyond the picture, and no end is eaten there
-            neighbours = around.sum(0)
-            rises = (~around & np.roll(around, -1, axis=0)).sum(0)
-            gone = mask & (neighbours >= 2) & (neighbours <= 6) & (rises == 1) & removes(around)
-            mask &= ~gone
-            changed |= bool(gone.any())
-    return mask
-
-
-def _ring(padded: np.ndarray) -> np.ndarray:
-    """The eight neighbours of each pixel, clockwise from above: (H + 2, W + 2) -> (8, H, W)."""
-    height, width = padded.shape[0] - 2, padded.shape[1] - 2
-    offsets = ((0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0), (0, 0))
-    return np.stack([padded[y : y + height, x : x + width] for y, x in offsets])
-
-
-def _south_east(around: np.ndarray) -> np.ndarray:
-    """Pixels at an edge to the south or east, or a corner to the north west."""
-    up, _, right, _, down, _, left, _ = around
-    return ~(up & right & down) & ~(right & down & left)
-
-
-def _north_west(around: np.ndarray) -> np.ndarray:
-    """Pixels at an edge to the north or west, or a corner to the south east."""
-    up, _, right, _, down, _, left, _ = around
-    return ~(up & right & left) & ~(up & down & left)
+    return thin(np.pad(np.asarray(mask, bool), AROUND, mode="edge"))[AROUND:-AROUND, AROUND:-AROUND]
 
 
 def border_scores(
     truth: np.ndarray,
     probability: np.ndarray,
     thresholds: Iterable[float] = THRESHOLDS,
-    lines: Callable[[np.ndarray], np.ndarray] = thin,
+    lines: Callable[[np.ndarray], np.ndarray] = thin_borders,
 ) -> dict[float, tuple[float, float, float]]:
     """`rand_scores` at each threshold: bool (H, W), True in cells, and a map (H, W) of borders -> {threshold: scores}.
 

@@ -1,4 +1,4 @@
-"""Partitions against pairs counted one by one, scikit-learn and SciPy, and lines against the algorithm in loops."""
+"""Partitions against pairs counted one by one, scikit-learn and SciPy."""
 
 from itertools import combinations
 
@@ -15,7 +15,7 @@ from cvapps.metrics.partition import (
     rand_error,
     rand_index,
     rand_scores,
-    thin,
+    thin_borders,
 )
 from tests.tolerances import EXACT, SAME_MATH
 
@@ -86,48 +86,11 @@ def test_what_the_scores_say():
     assert rand_scores(np.zeros_like(truth), truth) == (1, 1, 1)
 
 
-def thinned_by_loops(mask):
-    """Zhang & Suen's two turns, pixel by pixel; beyond the picture its edge goes on."""
-    mask = mask.astype(int)
-    height, width = mask.shape
-
-    def p(y, x):
-        return mask[min(max(y, 0), height - 1), min(max(x, 0), width - 1)]
-
-    changed = True
-    while changed:
-        changed = False
-        for turn in (0, 1):
-            gone = []
-            for y, x in zip(*np.nonzero(mask), strict=True):
-                ring = [p(y - 1, x), p(y - 1, x + 1), p(y, x + 1), p(y + 1, x + 1),
-                        p(y + 1, x), p(y + 1, x - 1), p(y, x - 1), p(y - 1, x - 1)]  # fmt: skip
-                p2, _, p4, _, p6, _, p8, _ = ring
-                rises = sum((a, b) == (0, 1) for a, b in zip(ring, ring[1:] + ring[:1], strict=True))
-                products = (p2 * p4 * p6, p4 * p6 * p8) if turn == 0 else (p2 * p4 * p8, p2 * p6 * p8)
-                if 2 <= sum(ring) <= 6 and rises == 1 and products == (0, 0):
-                    gone.append((y, x))
-            for place in gone:
-                mask[place] = 0
-                changed = True
-    return mask.astype(bool)
-
-
-@pytest.mark.parametrize("smooth", [0.8, 2.0])
-def test_thin_is_the_algorithm_in_loops(smooth, rng):
-    mask = scipy.ndimage.gaussian_filter(rng.normal(size=(24, 31)), smooth) > 0
-    given = mask.copy()
-    lines = thin(mask)
-    assert_array_equal(mask, given)
-    assert_array_equal(lines, thinned_by_loops(mask))
-    assert 0 < lines.sum() < mask.sum()
-
-
-def test_thin_keeps_cells_apart_up_to_the_edge():
+def test_thin_borders_keep_cells_apart_up_to_the_edge():
     """A cross of seven pixels' width: four cells, of which thin lines take no more than one pixel's width."""
     mask = np.zeros((41, 41), bool)
     mask[17:24], mask[:, 17:24] = True, True
-    lines = thin(mask)
+    lines = thin_borders(mask)
     cells = connected_components(~lines)
     assert cells.max() == 4
     assert lines.sum() <= 41 + 41 + 3

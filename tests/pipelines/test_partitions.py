@@ -42,7 +42,7 @@ def test_a_gap_in_a_border_makes_cells_flow_together():
     np.testing.assert_allclose(found["pixel error"], 0.5 * 12 / (2 * 1600 + 12), **SAME_MATH)
     joined = (2 * 400**2 + 800**2) / 4 / 400**2  # as if one cell were the two: pairs together over pairs of the truth
     np.testing.assert_allclose(found["Rand error"], 0.5 * (1 - 2 / (1 + joined)), **SAME_MATH)
-    assert found["Rand error of thin borders"] > 0.1
+    assert found["Rand error of thin borders"] > 0.05  # cells grow by their thinned borders, not more
 
 
 def test_probability_of_border():
