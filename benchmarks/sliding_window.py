@@ -19,8 +19,8 @@ from cvapps.dense.sliding_window import PATCH, slide
 
 def compare(windows, at_once, rounds):
     """Median seconds of both ways, and the largest difference of their maps in units of the largest answer."""
-    slow, fast = windows(), at_once()
-    seconds = seconds_in_turn({"windows": windows, "at once": at_once}, rounds, warm_up=1)
+    slow, fast = windows(), at_once()  # these trace and compile
+    seconds = seconds_in_turn({"windows": windows, "at once": at_once}, rounds, warm_up=0)
     return slow.shape, seconds, np.abs(slow - fast).max() / np.abs(slow).max()
 
 
