@@ -27,7 +27,7 @@ def compare(windows, at_once, rounds):
 @click.command(help=__doc__.splitlines()[0])
 @click.option("--side", default=191, show_default=True, help="Of the picture for the stride of 16.")
 @click.option("--small", default=47, show_default=True, help="Of the picture for every pixel; 47 is the least.")
-@click.option("--rounds", default=5, show_default=True)
+@click.option("--rounds", default=3, show_default=True)
 @click.option("--batch", default=64, show_default=True, help="Windows at a time.")
 def main(side, small, rounds, batch):
     """Prints a line for each stride."""
