@@ -19,15 +19,15 @@ from cvapps.dense.sliding_window import PATCH, slide
 
 def compare(windows, at_once, rounds):
     """Median seconds of both ways, and the largest difference of their maps in units of the largest answer."""
-    slow, fast = windows(), at_once()
-    seconds = seconds_in_turn({"windows": windows, "at once": at_once}, rounds, warm_up=1)
+    slow, fast = windows(), at_once()  # these trace and compile
+    seconds = seconds_in_turn({"windows": windows, "at once": at_once}, rounds, warm_up=0)
     return slow.shape, seconds, np.abs(slow - fast).max() / np.abs(slow).max()
 
 
 @click.command(help=__doc__.splitlines()[0])
 @click.option("--side", default=191, show_default=True, help="Of the picture for the stride of 16.")
 @click.option("--small", default=47, show_default=True, help="Of the picture for every pixel; 47 is the least.")
-@click.option("--rounds", default=5, show_default=True)
+@click.option("--rounds", default=3, show_default=True)
 @click.option("--batch", default=64, show_default=True, help="Windows at a time.")
 def main(side, small, rounds, batch):
     """Prints a line for each stride."""

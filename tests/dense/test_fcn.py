@@ -118,7 +118,7 @@ def test_a_finer_net_begins_with_the_coarser_one_s_answer(rng):
     assert names[-1] == "score_fr"
     assert "score_pool2" not in names
     assert_array_equal(array(part(fine, "score_fr")(x)), array(part(coarse, "score_fr")(x)))
-    assert_array_equal(array(part(fine, "fuse_pool2")(x)), array(part(fine, "fuse_pool2_crop")(x)))
+    assert_array_equal(array(part(fine, "fuse_pool2")(x)), array(part(fine, "score_fr_crop")(x)))
     a, b = array(coarse(x)), array(fine(x))
     assert np.abs(a).max() > 0
     assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.99  # both interpolate the same scores, in one step and in two
