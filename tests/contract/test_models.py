@@ -20,10 +20,11 @@ DEFAULT_ROWS = (
     "resnet110_v2_cifar", "resnet18", "resnet20_cifar", "shufflenet_v1_g2_x0_25", "shufflenet_v2_x0_5",
     "simple_convnet", "vgg11",
     # label maps
-    "fcn32s_alexnet", "n4", "unet",
+    "deconvnet", "fcn32s_alexnet", "n4", "segnet_basic", "unet",
 )  # fmt: skip
 SMALL = {  # settings of a row by default: a block of each kind shows what the others would, in a fraction of the time
     "alexnet": dict(dense=(64, 64)),
+    "deconvnet": dict(widths=(4, 4, 8, 8, 8), dense=(16, 16)),
     "densenet40_k12_cifar": dict(depths=(3, 3, 3)),
     "fcn32s_alexnet": dict(dense=(64, 64), skips=("pool2", "pool1")),
     "hrnet_w18_small_v2": dict(modules=(1, 1, 1), depth=1),
@@ -33,6 +34,7 @@ SMALL = {  # settings of a row by default: a block of each kind shows what the o
     "n4": dict(maps=8, hidden=16),
     "nasnet_mobile": dict(depth=1, penultimate=192, stem=16),
     "resnet110_v2_cifar": dict(depths=(2, 2, 2)),
+    "segnet_basic": dict(widths=(8, 8, 8, 8)),
     "unet": dict(width=4, depth=2),
     "vgg11": dict(dense=(64, 64)),
 }
@@ -42,8 +44,8 @@ DEFAULT_CASES = [f"{name}:small" if name in SMALL else name for name in DEFAULT_
 # sides of the small picture where 64 leave too little, by beginnings of names. Normalization over few values magnifies
 # the roundings of two steps of SGD, so the last map needs some places
 LARGE = {
-    "alexnet": 99, "zfnet": 99, "inception_resnet": 107, "inception_v3": 107, "inception_v4": 139, "mobilenet_v2": 96,
-    "n4": 95, "shufflenet_v2": 96, "unet_padded": 64, "unet": 188,
+    "alexnet": 99, "zfnet": 99, "deconvnet": 224, "inception_resnet": 107, "inception_v3": 107, "inception_v4": 139,
+    "mobilenet_v2": 96, "n4": 95, "shufflenet_v2": 96, "unet_padded": 64, "unet": 188,
 }  # fmt: skip
 UNPADDED = ("alexnet", "inception_", "zfnet")  # beginnings of names: their layers take places away
 PLACES = ("alexnet", "vgg", "zfnet")  # fc6 has a weight for each place; features take any size
