@@ -24,7 +24,7 @@ DEFAULT_ROWS = (
 )  # fmt: skip
 SMALL = {  # settings of a row by default: a block of each kind shows what the others would, in a fraction of the time
     "alexnet": dict(dense=(64, 64)),
-    "deconvnet": dict(widths=(4, 4, 8, 8, 8), dense=(16, 16)),
+    "deconvnet": dict(widths=(16, 8, 8, 8, 8), dense=(32, 32)),
     "densenet40_k12_cifar": dict(depths=(3, 3, 3)),
     "fcn32s_alexnet": dict(dense=(64, 64), skips=("pool2", "pool1")),
     "hrnet_w18_small_v2": dict(modules=(1, 1, 1), depth=1),
