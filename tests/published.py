@@ -33,6 +33,10 @@ SLIM = "MobileNet v2's authors, tensorflow/models, slim/nets/mobilenet/README.md
 LONG = "Long et al. 2015, arXiv:1411.4038, Table 1"
 PYTORCH_FCN = "wkentaro/pytorch-fcn's network of that name, built and counted without its fixed bilinear kernels"
 CIRESAN = "Ciresan et al. 2012, papers.nips.cc/paper/4741, Table 1; N4.spec of seung-lab/znn-release"
+BADRINARAYANAN = "Badrinarayanan et al. 2015, arXiv:1511.00561, section 3"
+SEGNET_CAFFE = "alexgkendall/SegNet-Tutorial, Models/{}.prototxt, counted without biases in front of batch norm"
+NOH = "Noh et al. 2015, arXiv:1505.04366, section 6.1"
+DECONVNET_CAFFE = "HyeonwooNoh/DeconvNet, stage_2_train.prototxt, counted without biases in front of batch norm"
 MEGVII = "ShuffleNet's authors, megvii-model/ShuffleNet-Series, ShuffleNetV1/README.md"
 
 PINHEIRO_2015 = "Pinheiro et al. 2015, arXiv:1506.06204"
@@ -357,6 +361,13 @@ FIGURES = [
     Figure("deepmask_resnet50", "parameters", 17e6, f"{PINHEIRO_2016}, section 5.1", within=0.5e6),
     Figure("deepmask_resnet50", "parameters", 17_363_713, DEEPMASK_PORT),
     Figure("sharpmask", "parameters", 17_363_713 - 56**2 * 513 + 2_750_535, SHARPMASK_LUA),
+    Figure("segnet", "parameters", 29_449_355 - 7_936, SEGNET_CAFFE.format("segnet_train")),
+    Figure("segnet", "layers", 13 + 13, BADRINARAYANAN),
+    # the paper's Table 1 has 1.425 million, which is not what the authors' file comes to
+    Figure("segnet_basic", "parameters", 1_416_587 - 512, SEGNET_CAFFE.format("segnet_basic_train")),
+    Figure("segnet_basic", "layers", 4 + 4 + 1, f"{BADRINARAYANAN}.1, and the scores"),
+    Figure("deconvnet", "parameters", 251_805_653 - 16_704, DECONVNET_CAFFE),
+    Figure("deconvnet", "parameters", 252e6, NOH, within=0.5e6),
 ]  # fmt: skip
 
 # {model: {layer: (parameters, output shape)}}

@@ -6,7 +6,7 @@ deconv-fc6 makes 7x7 of one place again; batch normalization and ReLU stand behi
 larger than 224x224 has as many more places in fc6, and any size from 193x193 on comes out as it went in.
 The encoder's layers are named as `vgg16_bn`'s, whose published weights fit; fc6 and fc7 are new.
 Deviations: no biases in front of batch normalization, which takes them off again. The network alone: the paper runs it
-on 50 object proposals of each picture and takes the maximum of their maps (section 4.2).
+on 50 object proposals of each picture and takes the maximum of their maps (section 5.1).
 """
 
 import keras

@@ -1,12 +1,12 @@
 """SegNet: an encoder whose poolings remember where their maxima stood, and a decoder that puts values back there.
 
-Badrinarayanan, Kendall & Cipolla 2015, arXiv:1511.00561, figure 2 and section 3: `segnet` has the 13 convolutions of
-VGG-16 and 13 that mirror them, `segnet_basic` 4 and 4 of 7x7 with 64 features, contrast normalization of the picture
-and no ReLU in the decoder (section 3.1). Widths, poolings and heads as in the authors' Caffe files
+Badrinarayanan, Kendall & Cipolla 2015, arXiv:1511.00561, section 3: `segnet` has the 13 convolutions of VGG-16 and 13
+that mirror them, `segnet_basic` (section 3.1) 4 and 4 of 7x7 with 64 features, no ReLU in the decoder, and contrast
+normalization of the picture (section 3.2). Widths, poolings and heads as in the authors' Caffe files
 (alexgkendall/SegNet-Tutorial, Models/): the last convolution gives the scores, in SegNet-Basic one of 1x1 behind it.
 The encoder's layers are named as `vgg16_bn`'s, whose published weights fit.
-Deviations: no biases in front of batch normalization, which takes them off again (the paper's text has none either, the
-authors' files do); pixels standardized as VGG's weights want them, where the authors give SegNet raw ones.
+Deviations: no biases in front of batch normalization, which takes them off again (as section 3.1 has it; the authors'
+files have them); pixels standardized as VGG's weights want them, where the authors give SegNet raw ones.
 What the paper compares SegNet-Basic with in Table 1 are settings of it, with `decoder=(0, 0, 0, 0)`: Bilinear-
 Interpolation is `upsample=bilinear`, FCN-Basic without addition and reduction `upsample=partial(transposed, kernel=8)`.
 """

@@ -20,12 +20,13 @@ DEFAULT_ROWS = (
     "resnet110_v2_cifar", "resnet18", "resnet20_cifar", "shufflenet_v1_g2_x0_25", "shufflenet_v2_x0_5",
     "simple_convnet", "vgg11",
     # label maps
-    "fcn32s_alexnet", "n4", "unet",
+    "deconvnet", "fcn32s_alexnet", "n4", "segnet_basic", "unet",
     # masks of patches
     "deepmask", "sharpmask",
 )  # fmt: skip
 SMALL = {  # settings of a row by default: a block of each kind shows what the others would, in a fraction of the time
     "alexnet": dict(dense=(64, 64)),
+    "deconvnet": dict(widths=(16, 8, 8, 8, 8), dense=(32, 32)),
     "densenet40_k12_cifar": dict(depths=(3, 3, 3)),
     "deepmask": dict(mask_size=8, upsampling=2),
     "fcn32s_alexnet": dict(dense=(64, 64), skips=("pool2", "pool1")),
@@ -37,6 +38,7 @@ SMALL = {  # settings of a row by default: a block of each kind shows what the o
     "nasnet_mobile": dict(depth=1, penultimate=192, stem=16),
     "resnet110_v2_cifar": dict(depths=(2, 2, 2)),
     "sharpmask": dict(backbone="resnet18", encoding=128),  # of narrow maps some places are dark in every picture
+    "segnet_basic": dict(widths=(8, 8, 8, 8)),
     "unet": dict(width=4, depth=2),
     "vgg11": dict(dense=(64, 64)),
 }
@@ -46,13 +48,14 @@ DEFAULT_CASES = [f"{name}:small" if name in SMALL else name for name in DEFAULT_
 # sides of the small picture where 64 leave too little, by beginnings of names. Normalization over few values magnifies
 # the roundings of two steps of SGD, so the last map needs some places
 LARGE = {
-    "alexnet": 99, "zfnet": 99, "inception_resnet": 107, "inception_v3": 107, "inception_v4": 139, "mobilenet_v2": 96,
-    "n4": 95, "shufflenet_v2": 96, "unet_padded": 64, "unet": 188,
+    "alexnet": 99, "zfnet": 99, "deconvnet": 224, "inception_resnet": 107, "inception_v3": 107, "inception_v4": 139,
+    "mobilenet_v2": 96, "n4": 95, "shufflenet_v2": 96, "unet_padded": 64, "unet": 188,
 }  # fmt: skip
 UNPADDED = ("alexnet", "inception_", "zfnet")  # beginnings of names: their layers take places away
 PLACES = ("alexnet", "vgg", "zfnet")  # fc6 has a weight for each place; features take any size
 LONG = (  # beginnings of names: XLA takes a minute for their graphs, a SavedModel half of one
-    "fcn32s", "googlenet", "hrnet", "inception_resnet", "inception_v4", "mobilenet_v2", "nasnet", "shufflenet_v1",
+    "deconvnet", "fcn32s", "googlenet", "hrnet", "inception_resnet", "inception_v4", "mobilenet_v2", "nasnet",
+    "shufflenet_v1",
 )  # fmt: skip
 ONE_SIZE = {
     "deepmask": "a window as large as the patch",
