@@ -20,7 +20,7 @@ DEFAULT_ROWS = (
     "resnet110_v2_cifar", "resnet18", "resnet20_cifar", "shufflenet_v1_g2_x0_25", "shufflenet_v2_x0_5",
     "simple_convnet", "vgg11",
     # label maps
-    "fcn32s_alexnet", "n4", "unet",
+    "fcn32s_alexnet", "n4", "pidnet_s", "pspnet50", "unet",
 )  # fmt: skip
 SMALL = {  # settings of a row by default: a block of each kind shows what the others would, in a fraction of the time
     "alexnet": dict(dense=(64, 64)),
@@ -32,6 +32,8 @@ SMALL = {  # settings of a row by default: a block of each kind shows what the o
     "inception_v4": dict(depths=(1, 1, 1)),
     "n4": dict(maps=8, hidden=16),
     "nasnet_mobile": dict(depth=1, penultimate=192, stem=16),
+    "pidnet_s": dict(width=8, pyramid_width=8, head_width=8),
+    "pspnet50": dict(backbone="resnet18"),
     "resnet110_v2_cifar": dict(depths=(2, 2, 2)),
     "unet": dict(width=4, depth=2),
     "vgg11": dict(dense=(64, 64)),
