@@ -366,7 +366,7 @@ FIGURES = [
             ("pidnet_l", 64, False, 36_939_571), ("pidnet_l", 64, True, 37_314_311),
         )
     ),
-    Figure("pidnet_s", "parameters", 7.6e6, "Xu et al. 2022, arXiv:2206.02066, Table 5", within=0.05e6),
+    Figure("pidnet_s", "parameters", 7.6e6, "Xu et al. 2022, arXiv:2206.02066, on Cityscapes", within=0.05e6),
 ]  # fmt: skip
 
 # {model: {layer: (parameters, output shape)}}

@@ -4,7 +4,7 @@
 
 The folder is that of pspnet101_cityscapes. Hardware: two GPUs of 24 GB by `--set strategy=mirrored`, a day or two.
 Expected: 78.8 % mean IoU on whole pictures of the validation set (README of XuJiacong/PIDNet) from weights that were
-trained on ImageNet, which nobody publishes in a form read here; less from random ones. Its settings: 484 epochs of 12
+trained on ImageNet, which lie on their drive; less from random ones. Its settings: 484 epochs of 12
 crops of 1024, scales from 0.5 to 2.1, a rate of 0.01 that falls by a power of 0.9, and of the two cross-entropies of
 the final logits the pixels below a probability of 0.9, at least 131,072 a GPU (configs/cityscapes/
 pidnet_small_cityscapes.yaml). Its weights of the classes are left out. Not run here.

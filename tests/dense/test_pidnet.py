@@ -13,7 +13,7 @@ NARROW = dict(width=8, pyramid_width=8, head_width=8, num_classes=5)
 
 
 @pytest.mark.parametrize("name", ["pidnet_s", pytest.param("pidnet_l", marks=pytest.mark.slow)])
-def test_the_branches_are_table_1(name):
+def test_sizes_and_channels_of_the_branches(name):
     """Sizes of a picture of 1024x1024, and channels as multiples of the first."""
     model = cvapps.create_model(name, input_shape=(1024, 1024, 3), auxiliary=True)
     width = cvapps.model_info(name).defaults["width"]
@@ -92,8 +92,8 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x.astype("float64")))
 
 
-def test_pixel_attention_is_figure_4(rng):
-    """Context of the same size: sigma = sigmoid(f(p) . f(i)), sigma i + (1 - sigma) p (equation 2)."""
+def test_pixel_attention_is_the_formula(rng):
+    """Context of the same size: sigma = sigmoid(f(p) . f(i)), sigma i + (1 - sigma) p ."""
     symbols, (p, i) = maps(rng, (3, 5), (3, 5))
     model = keras.Model(symbols, pag(*symbols, 6, "pag", "batch"))
     weights_at_random(model, rng)
@@ -102,7 +102,7 @@ def test_pixel_attention_is_figure_4(rng):
     np.testing.assert_allclose(model([p, i]), share * i + (1 - share) * p, **REORDERED)
 
 
-def test_light_boundary_attention_is_figure_6(rng):
+def test_light_boundary_attention_is_the_formula(rng):
     symbols, (p, i, d) = maps(rng, *[(3, 5)] * 3)
     model = keras.Model(symbols, light_bag(*symbols, 6, "batch"))
     weights_at_random(model, rng)
