@@ -43,10 +43,11 @@ class Optimizer:
 class Schedule:
     """The learning rate over the run, as a part of the optimizer's."""
 
-    name: Literal["constant", "cosine", "step"] = "cosine"
+    name: Literal["constant", "cosine", "poly", "step"] = "cosine"
     warmup_epochs: float = 0.0  # linear from zero
     drop_epochs: tuple[float, ...] = ()  # where "step" multiplies by drop_factor
     drop_factor: float = 0.1
+    power: float = 0.9  # of "poly": the part of the run that is left, to that power
 
 
 @dataclass(frozen=True)

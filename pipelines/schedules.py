@@ -2,7 +2,7 @@
 
 import keras
 from keras import ops
-from keras.optimizers.schedules import CosineDecay, LearningRateSchedule, PiecewiseConstantDecay
+from keras.optimizers.schedules import CosineDecay, LearningRateSchedule, PiecewiseConstantDecay, PolynomialDecay
 
 from pipelines.recipe import Optimizer, Schedule
 
@@ -54,8 +54,8 @@ class LinearWarmup(LearningRateSchedule):
 def learning_rate(schedule: Schedule, optimizer: Optimizer, epochs: int, epoch_steps: int) -> LearningRateSchedule:
     """The rate by step of a run of `epochs` epochs of `epoch_steps` steps.
 
-    The shape after the warm-up counts from the warm-up's end: "cosine" reaches zero at the last step; "step" drops
-    at `drop_epochs` of the whole run.
+    The shape after the warm-up counts from the warm-up's end: "cosine" and "poly" reach zero behind the last step;
+    "step" drops at `drop_epochs` of the whole run.
     """
     warmup = round(schedule.warmup_epochs * epoch_steps)
     peak = optimizer.learning_rate
@@ -64,6 +64,8 @@ def learning_rate(schedule: Schedule, optimizer: Optimizer, epochs: int, epoch_s
             after = Constant(peak)
         case "cosine":
             after = CosineDecay(peak, max(1, epochs * epoch_steps - warmup))
+        case "poly":
+            after = PolynomialDecay(peak, max(1, epochs * epoch_steps - warmup), 0.0, schedule.power)
         case "step":
             drops = [round(epoch * epoch_steps) - warmup for epoch in schedule.drop_epochs]
             rates = [peak * schedule.drop_factor**i for i in range(len(drops) + 1)]

@@ -38,6 +38,8 @@ SEGNET_CAFFE = "alexgkendall/SegNet-Tutorial, Models/{}.prototxt, counted withou
 NOH = "Noh et al. 2015, arXiv:1505.04366, section 6.1"
 DECONVNET_CAFFE = "HyeonwooNoh/DeconvNet, stage_2_train.prototxt, counted without biases in front of batch norm"
 MEGVII = "ShuffleNet's authors, megvii-model/ShuffleNet-Series, ShuffleNetV1/README.md"
+SEMSEG = "PSPNet's authors, hszhao/semseg, built with that many classes and counted"
+PIDNET = "PIDNet's authors, XuJiacong/PIDNet, built and counted; without 2 biases a channel that batch norm takes away"
 
 PINHEIRO_2015 = "Pinheiro et al. 2015, arXiv:1506.06204"
 PINHEIRO_2016 = "Pinheiro et al. 2016, arXiv:1603.08695"
@@ -368,6 +370,24 @@ FIGURES = [
     Figure("segnet_basic", "layers", 4 + 4 + 1, f"{BADRINARAYANAN}.1, and the scores"),
     Figure("deconvnet", "parameters", 251_805_653 - 16_704, DECONVNET_CAFFE),
     Figure("deconvnet", "parameters", 252e6, NOH, within=0.5e6),
+    *(
+        Figure(name, "parameters", parameters, SEMSEG, settings=dict(num_classes=classes, auxiliary=auxiliary))
+        for name, classes, auxiliary, parameters in (
+            ("pspnet50", 19, False, 46_715_347), ("pspnet50", 21, False, 46_716_373),
+            ("pspnet50", 150, False, 46_782_550), ("pspnet50", 21, True, 49_081_578),
+            ("pspnet101", 19, False, 65_707_475), ("pspnet101", 21, False, 65_708_501),
+            ("pspnet101", 150, False, 65_774_678), ("pspnet101", 21, True, 68_073_706),
+        )
+    ),
+    *(
+        Figure(name, "parameters", parameters - 2 * width, PIDNET, settings=dict(num_classes=19, auxiliary=auxiliary))
+        for name, width, auxiliary, parameters in (
+            ("pidnet_s", 32, False, 7_625_715), ("pidnet_s", 32, True, 7_720_935),
+            ("pidnet_m", 64, False, 28_538_515), ("pidnet_m", 64, True, 28_763_111),
+            ("pidnet_l", 64, False, 36_939_571), ("pidnet_l", 64, True, 37_314_311),
+        )
+    ),
+    Figure("pidnet_s", "parameters", 7.6e6, "Xu et al. 2022, arXiv:2206.02066, on Cityscapes", within=0.05e6),
 ]  # fmt: skip
 
 # {model: {layer: (parameters, output shape)}}

@@ -1,9 +1,9 @@
 """PIDNet: three branches as the three terms of a controller: details (P), context (I) and boundaries (D).
 
-Xu, Xiong & Bhattacharyya 2022, arXiv:2206.02066, Figures 3 to 6, and where they are silent XuJiacong/PIDNet, the
-authors' own code, from which the widths of Table 1's networks are. Left out are the biases of the first two
-convolutions, which the normalization behind takes away. Theirs takes pictures whose sides are multiples of 8 and
-enlarges its logits outside of the network; here any size goes, and the logits come in it, corners on corners as there.
+Xu, Xiong & Bhattacharyya 2022, arXiv:2206.02066, in the form of XuJiacong/PIDNet, the authors' own code. Left out are
+the biases of the first two convolutions, which the normalization behind takes away. Theirs takes pictures whose sides
+are multiples of 8 and enlarges its logits outside of the network; here any size goes, and the logits come in it,
+corners on corners as there.
 """
 
 from collections.abc import Callable
@@ -64,7 +64,7 @@ def pidnet(
     `depths` are the blocks of each stage at strides 4 and 8, and at 16 and 32; `boundary_block`, `basic` or
     `bottleneck`, is the D branch's in stage 4; `pyramid` is `pappm` or `dappm`, `fusion` `bag` or `light_bag`. With
     `auxiliary` the output is {"logits", "auxiliary", "boundary"}: classes from the P branch and one logit of a boundary
-    from the D branch besides (section 3.4), for `cvapps.losses.BoundaryAware`.
+    from the D branch besides, for `cvapps.losses.BoundaryAwareCrossentropy`.
     """
     image, x = picture(input_shape, pixels)
     shallow, deep = depths

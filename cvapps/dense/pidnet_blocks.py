@@ -1,6 +1,6 @@
 """The parts of PIDNet: residual blocks, pyramids of pooled context, and the three ways in which its branches meet.
 
-Xu, Xiong & Bhattacharyya 2022, arXiv:2206.02066, sections 3.2 to 3.4. The blocks end before their last ReLU.
+Xu, Xiong & Bhattacharyya 2022, arXiv:2206.02066: Pag, PAPPM, Bag and Light-Bag. The blocks end before their last ReLU.
 """
 
 from keras import layers, ops
@@ -75,7 +75,7 @@ def compressed(x, levels, filters, norm):
 
 
 def pappm(x, width, filters, norm):
-    """The pyramid whose levels are processed in parallel (Figure 5): (N, h, w, C) -> (N, h, w, filters)."""
+    """The pyramid whose levels are processed in parallel: (N, h, w, C) -> (N, h, w, filters)."""
     first, *others = scales(x, width, norm)
     others = [layers.Add(name=f"scale{i}_add")([y, first]) for i, y in enumerate(others, start=1)]
     together = layers.Concatenate(name="scales_pooled")(others)
@@ -84,7 +84,7 @@ def pappm(x, width, filters, norm):
 
 
 def dappm(x, width, filters, norm):
-    """The pyramid of Hong et al. 2021, arXiv:2101.06085, section 3.3, each level on the last: the same shapes."""
+    """The pyramid of Hong et al. 2021, arXiv:2101.06085, each level on the last: the same shapes."""
     first, *others = scales(x, width, norm)
     levels = [first]
     for i, y in enumerate(others, start=1):
@@ -100,7 +100,7 @@ def mixture(x, y, share, name):
 
 
 def pag(p, i, width, name, norm):
-    """Pixel-attention-guided fusion (Figure 4): (N, H, W, C), (N, h, w, C) -> (N, H, W, C).
+    """Pixel-attention-guided fusion: (N, H, W, C), (N, h, w, C) -> (N, H, W, C).
 
     The detailed branch takes from the context where both agree, by a product of `width` features of each.
     """
@@ -114,7 +114,7 @@ def pag(p, i, width, name, norm):
 
 
 def bag(p, i, d, filters, norm):
-    """Boundary-attention-guided fusion (Figure 6): details at boundaries, context elsewhere -> (N, H, W, filters)."""
+    """Boundary-attention-guided fusion: details at boundaries, context elsewhere -> (N, H, W, filters)."""
     return preactivated(mixture(i, p, activate(d, "sigmoid", "bag"), "bag"), filters, 3, "bag_out", norm)
 
 

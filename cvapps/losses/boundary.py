@@ -29,7 +29,7 @@ def boundaries(labels, width=4):
 class BoundaryAwareCrossentropy(SegmentationCrossentropy):
     """PIDNet's four losses: labels (N, H, W), {"logits", "auxiliary", "boundary"} -> scalar.
 
-    0.4 l0 + 20 l1 + l2 + l3 by Xu et al. 2022, arXiv:2206.02066, section 3.4 and equation 1: l0 and l2 are the
+    0.4 l0 + 20 l1 + l2 + l3 by Xu et al. 2022, arXiv:2206.02066: l0 and l2 are the
     cross-entropies of the auxiliary and of the final logits; l1 is the binary one of the boundary logit with
     `boundaries` of that `width`, each of the two sides weighted by the other's part of the pixels; l3 is l2 over the
     pixels alone where the boundary's probability is above `threshold`. As in the authors' code l2 and l3 may be of the

@@ -58,9 +58,13 @@ def separation(recipe: Recipe, data: MapData, w0: float = 10.0, sigma: float = 5
     return cross_entropy(recipe, data)
 
 
-def boundary_aware(recipe: Recipe, data: MapData):
-    """PIDNet's four losses, of a model that is trained with its auxiliary outputs."""
-    return BoundaryAwareCrossentropy(auxiliary_weight=recipe.auxiliary_weight)
+def boundary_aware(recipe: Recipe, data: MapData, probability: float = 0.0, least: int = 0):
+    """PIDNet's four losses, of a model that is trained with its auxiliary outputs.
+
+    Of the pixels whose class has less than `probability`, and at least so many; with 0 of all.
+    """
+    hardest = (probability, least) if probability else None
+    return BoundaryAwareCrossentropy(auxiliary_weight=recipe.auxiliary_weight, hardest=hardest)
 
 
 LOSSES = {

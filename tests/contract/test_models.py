@@ -20,7 +20,7 @@ DEFAULT_ROWS = (
     "resnet110_v2_cifar", "resnet18", "resnet20_cifar", "shufflenet_v1_g2_x0_25", "shufflenet_v2_x0_5",
     "simple_convnet", "vgg11",
     # label maps
-    "deconvnet", "fcn32s_alexnet", "n4", "segnet_basic", "unet",
+    "deconvnet", "fcn32s_alexnet", "n4", "pidnet_s", "pspnet50", "segnet_basic", "unet",
     # masks of patches
     "deepmask", "sharpmask",
 )  # fmt: skip
@@ -36,6 +36,8 @@ SMALL = {  # settings of a row by default: a block of each kind shows what the o
     "inception_v4": dict(depths=(1, 1, 1)),
     "n4": dict(maps=8, hidden=16),
     "nasnet_mobile": dict(depth=1, penultimate=192, stem=16),
+    "pidnet_s": dict(width=8, pyramid_width=8, head_width=8),
+    "pspnet50": dict(backbone="resnet18"),
     "resnet110_v2_cifar": dict(depths=(2, 2, 2)),
     "sharpmask": dict(backbone="resnet18", encoding=128),  # of narrow maps some places are dark in every picture
     "segnet_basic": dict(widths=(8, 8, 8, 8)),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from cvapps.layers import ResizeLike
+from cvapps.layers import AdaptiveAveragePooling2D, ResizeLike
 from tests.backends import compiled
 from tests.tolerances import EXACT, SAME_MATH
 
@@ -72,3 +72,26 @@ def test_an_open_size_is_read_when_the_model_runs(rng):
     model = keras.Model(symbols, ResizeLike()(symbols))
     for size in ((4, 9), (8, 3)):
         np.testing.assert_allclose(model([x, like(size)]), resized(x, size, False), **SAME_MATH)
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 6, 9])
+def test_means_over_a_grid_of_any_size_as_by_hand(side, rng):
+    """Parts that divide the map, that overlap, and that repeat its pixels."""
+    symbol = keras.Input((None, None, 3))
+    model = keras.Model(symbol, AdaptiveAveragePooling2D((side, 2), data_format="channels_last")(symbol))
+    for height, width in ((6, 8), (7, 5)):
+        x = rng.normal(size=(2, height, width, 3)).astype("float32")
+        expected = np.empty((2, side, 2, 3))
+        for i in range(side):
+            rows = slice(math.floor(i * height / side), math.ceil((i + 1) * height / side))
+            for j in range(2):
+                columns = slice(math.floor(j * width / 2), math.ceil((j + 1) * width / 2))
+                expected[:, i, j] = x[:, rows, columns].astype("float64").mean(axis=(1, 2))
+        np.testing.assert_allclose(model(x), expected, **SAME_MATH)
+
+
+def test_means_are_those_of_keras_for_a_known_size(rng):
+    x = rng.normal(size=(2, 9, 7, 3)).astype("float32")
+    settings = dict(output_size=(4, 3), data_format="channels_last")
+    theirs = keras.layers.AdaptiveAveragePooling2D(**settings)(x)
+    np.testing.assert_allclose(AdaptiveAveragePooling2D(**settings)(x), theirs, **SAME_MATH)

@@ -30,6 +30,15 @@ def test_cosine_after_a_linear_warmup():
     np.testing.assert_allclose(rates(Schedule("cosine", warmup_epochs=2)), expected, **SAME_MATH)
 
 
+def test_poly_is_a_power_of_what_is_left():
+    """Zhao et al. 2016, arXiv:1612.01105, section 4.1."""
+    left = 1 - np.arange(50) / 50
+    np.testing.assert_allclose(rates(Schedule("poly")), 0.4 * left**0.9, **SAME_MATH)
+    left = 1 - np.maximum(np.arange(50) - 10, 0) / 40
+    expected = np.where(np.arange(50) < 10, 0.4 * (np.arange(50) + 1) / 10, 0.4 * left**2)
+    np.testing.assert_allclose(rates(Schedule("poly", warmup_epochs=2, power=2.0)), expected, **SAME_MATH)
+
+
 def test_step_drops_at_the_epochs_of_the_whole_run():
     values = rates(Schedule("step", warmup_epochs=1, drop_epochs=(4, 8)))
     np.testing.assert_allclose(values[[5, 20, 21, 40, 41, 49]], [0.4, 0.4, 0.04, 0.04, 0.004, 0.004], **SAME_MATH)
