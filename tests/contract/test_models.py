@@ -36,7 +36,7 @@ SMALL = {  # settings of a row by default: a block of each kind shows what the o
     "n4": dict(maps=8, hidden=16),
     "nasnet_mobile": dict(depth=1, penultimate=192, stem=16),
     "resnet110_v2_cifar": dict(depths=(2, 2, 2)),
-    "sharpmask": dict(backbone="resnet18", encoding=128),  # of narrow maps some places are dark in every picture
+    "sharpmask": dict(backbone="vgg11", encoding=128),  # of narrow maps some places are dark in every picture
     "unet": dict(width=4, depth=2),
     "vgg11": dict(dense=(64, 64)),
 }
