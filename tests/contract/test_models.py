@@ -39,8 +39,8 @@ SMALL = {  # settings of a row by default: a block of each kind shows what the o
     "pidnet_s": dict(width=8, pyramid_width=8, head_width=8),
     "pspnet50": dict(backbone="resnet18"),
     "resnet110_v2_cifar": dict(depths=(2, 2, 2)),
-    "sharpmask": dict(backbone="resnet18", encoding=128),  # of narrow maps some places are dark in every picture
     "segnet_basic": dict(widths=(8, 8, 8, 8)),
+    "sharpmask": dict(backbone="vgg11", encoding=128),  # of narrow maps some places are dark in every picture
     "unet": dict(width=4, depth=2),
     "vgg11": dict(dense=(64, 64)),
 }
