@@ -11,6 +11,7 @@ in this, but for the few random connections by which it lets pixels go free. The
 on its way through a file; here it isn't.
 """
 
+import itertools
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -112,7 +113,10 @@ AROUND = ((1, 2), (0, 2), (0, 1), (0, 0), (1, 0), (2, 0), (2, 1), (2, 2))  # cor
 
 
 def thin(mask) -> np.ndarray:
-    """Lines of one pixel's width, connected as before: bool (H, W) -> bool (H, W). MATLAB's `bwmorph(mask, "thin", inf)`."""
+    """Lines of one pixel's width, connected as before: bool (H, W) -> bool (H, W).
+
+    MATLAB's `bwmorph(mask, "thin", inf)`.
+    """
     mask = np.pad(np.asarray(mask, bool), 1)
     height, width = (n - 2 for n in mask.shape)
     while True:
@@ -192,9 +196,8 @@ def boundary_counts(prediction, annotators, thresholds: int = 99, tolerance: flo
     """
     edges, annotators = suppress(prediction), np.asarray(annotators)
     if annotators.ndim != 3 or annotators.shape[1:] != edges.shape or not len(annotators):
-        raise ValueError(
-            f"expected annotators' maps of (A, {edges.shape[0]}, {edges.shape[1]}), not {annotators.shape}"
-        )
+        height, width = edges.shape
+        raise ValueError(f"expected annotators' maps of (A, {height}, {width}), not {annotators.shape}")
     annotators = annotators != 0
     distance = tolerance * np.hypot(*edges.shape)
     counts = np.zeros((thresholds, 4), np.int64)
@@ -238,8 +241,10 @@ def boundary_scores(counts) -> Scores:
     level = levels(len(recall))
     if len(level) > 1:
         part = np.linspace(0, 1, 100)
-        curves = [np.concatenate([a * (1 - part) + b * part for a, b in zip(x, x[1:], strict=False)])
-                  for x in (recall, precision, level)]  # fmt: skip
+        curves = [
+            np.concatenate([a * (1 - part) + b * part for a, b in itertools.pairwise(x)])
+            for x in (recall, precision, level)
+        ]
     else:
         curves = [recall, precision, level]
     best = int(np.argmax(_f(*curves[:2])))
