@@ -17,7 +17,7 @@ TRUNKS = {"hed": "vgg16"}  # rows without a `backbone` whose layers are named as
 def begin_with(model: keras.Model, recipe: Recipe) -> None:
     """Gives `model` the recipe's first weights: "imagenet", "run:RECIPE" of its newest finished run, or a .keras file.
 
-    "imagenet" means what is published for the row itself, or for its `backbone` or trunk. Raises ValueError where nobody
+    "imagenet" means what is published for the row itself, its `backbone` or its trunk. Raises ValueError where nobody
     publishes such weights and where no layer takes any, FileNotFoundError for a run or a file that isn't there.
     """
     if recipe.initial:

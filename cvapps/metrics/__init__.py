@@ -1,4 +1,4 @@
-"""Metrics that Keras lacks, by task: accumulated over a whole data set, as Keras' `Metric` classes where that serves."""
+"""Metrics that Keras lacks, by task: accumulated over a data set, as Keras' `Metric` classes where that serves."""
 
 from cvapps.metrics.boundaries import BoundaryScores, boundary_counts, boundary_scores, suppress, thin
 from cvapps.metrics.depth import DepthErrors
