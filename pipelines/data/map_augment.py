@@ -101,8 +101,9 @@ def inner_rectangle(sides: tf.Tensor, angle: tf.Tensor) -> tf.Tensor:
     two = tf.where(width >= height, two, two[::-1])
     difference = cosine**2 - sine**2
     four = tf.stack([height * cosine - width * sine, width * cosine - height * sine])
-    four = four / tf.where(tf.abs(difference) < 1e-6, 1.0, difference)
-    found = tf.where(shorter <= 2 * sine * cosine * longer, two, four)
+    four = four / tf.where(tf.abs(difference) < 1e-4, 1.0, difference)
+    flat = (shorter <= 2 * sine * cosine * longer) | (tf.abs(difference) < 1e-4)
+    found = tf.where(flat, two, four)
     return tf.maximum(tf.cast(tf.floor(found + 1e-3), tf.int32), 1)
 
 
