@@ -169,9 +169,11 @@ def _assigned(first, second, length, distance) -> tuple[np.ndarray, np.ndarray]:
     Every node of one side has a place of its own beside the other side to be free with, at a cost that is the last
     resort. So each of them has a place, and the sparse solver finds the cheapest.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
-
+    try:
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+    except ImportError as error:
+        raise ImportError("boundaries are matched by scipy: pip install 'cvapps[metrics]'") from error
     if not len(first):
         return first, second
     ones, i = np.unique(first, return_inverse=True)
