@@ -47,7 +47,7 @@ def _smoothed(x: np.ndarray, profile: list[float]) -> np.ndarray:
     for axis in (0, 1):
         around = [(radius, radius) if a == axis else (0, 0) for a in (0, 1)]
         padded, length = np.pad(x, around, mode="symmetric"), x.shape[axis]
-        x = sum(w * padded.take(range(i, i + length), axis) for i, w in enumerate(profile))
+        x = np.sum([w * padded.take(range(i, i + length), axis) for i, w in enumerate(profile)], axis=0)
     return x
 
 
@@ -155,7 +155,7 @@ def match(predicted, true, distance: float) -> tuple[np.ndarray, np.ndarray]:
             firsts.append(near)
             seconds.append(partner)
             lengths.append(np.full(len(near), np.hypot(down, along)))
-    pairs = _assigned(*(np.concatenate(parts) for parts in (firsts, seconds, lengths)), distance)
+    pairs = _assigned(np.concatenate(firsts), np.concatenate(seconds), np.concatenate(lengths), distance)
     found, reached = np.zeros_like(predicted), np.zeros_like(true)
     found[rows[pairs[0]], columns[pairs[0]]] = True
     true_rows, true_columns = np.nonzero(true)

