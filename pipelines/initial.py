@@ -11,12 +11,13 @@ from pipelines.recipe import Recipe
 from pipelines.runs import latest_finished
 
 LOG = logging.getLogger(__name__)
+TRUNKS = {"hed": "vgg16"}  # rows without a `backbone` whose layers are named as another row's
 
 
 def begin_with(model: keras.Model, recipe: Recipe) -> None:
     """Gives `model` the recipe's first weights: "imagenet", "run:RECIPE" of its newest finished run, or a .keras file.
 
-    "imagenet" means what is published for the row itself or for its `backbone`. Raises ValueError where nobody
+    "imagenet" means what is published for the row itself, its `backbone` or its trunk. Raises ValueError where nobody
     publishes such weights and where no layer takes any, FileNotFoundError for a run or a file that isn't there.
     """
     if recipe.initial:
@@ -27,7 +28,7 @@ def _source(recipe: Recipe) -> keras.Model:
     kind, _, name = recipe.initial.partition(":")
     if recipe.initial == "imagenet":
         defaults = {**cvapps.model_info(recipe.model).defaults, **recipe.settings}
-        return cvapps.create_model(defaults.get("backbone", recipe.model), weights="imagenet")
+        return cvapps.create_model(defaults.get("backbone", TRUNKS.get(recipe.model, recipe.model)), weights="imagenet")
     path = latest_finished(name).model if kind == "run" else Path(recipe.initial)
     if path.suffix != ".keras":
         raise ValueError(f"initial must be 'imagenet', 'run:RECIPE' or a .keras file, not {recipe.initial!r}")

@@ -344,6 +344,8 @@ FIGURES = [
     Figure("unet", "parameters", 31_030_658, "jvanvugt/pytorch-unet, its default form, counted"),
     Figure("unet_padded", "parameters", 31_037_698, "milesial/Pytorch-UNet, counted", settings=TWO_CLASSES),
     Figure("perceptron", "parameters", 32 * 32 * 3 * 10 + 10, "Rosenblatt 1958: a weight from each input, a threshold"),
+    Figure("hed", "parameters", 14_716_171, "HED's authors, s9xie/hed, train_val.prototxt, counted by hand"),
+    Figure("hed", "layers", 13 + 5 + 1, "Xie & Tu 2015, arXiv:1504.06375, Figure 3"),
     Figure("fcn32s", "parameters", 134_346_581, PYTORCH_FCN),
     Figure("fcn16s", "parameters", 134_357_354, PYTORCH_FCN),
     Figure("fcn8s", "parameters", 134_362_751, PYTORCH_FCN),

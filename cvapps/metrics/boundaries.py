@@ -11,6 +11,7 @@ in this, but for the few random connections by which it lets pixels go free. The
 on its way through a file; here it isn't.
 """
 
+import itertools
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -46,7 +47,7 @@ def _smoothed(x: np.ndarray, profile: list[float]) -> np.ndarray:
     for axis in (0, 1):
         around = [(radius, radius) if a == axis else (0, 0) for a in (0, 1)]
         padded, length = np.pad(x, around, mode="symmetric"), x.shape[axis]
-        x = sum(w * padded.take(range(i, i + length), axis) for i, w in enumerate(profile))
+        x = np.sum([w * padded.take(range(i, i + length), axis) for i, w in enumerate(profile)], axis=0)
     return x
 
 
@@ -112,7 +113,10 @@ AROUND = ((1, 2), (0, 2), (0, 1), (0, 0), (1, 0), (2, 0), (2, 1), (2, 2))  # cor
 
 
 def thin(mask) -> np.ndarray:
-    """Lines of one pixel's width, connected as before: bool (H, W) -> bool (H, W). MATLAB's `bwmorph(mask, "thin", inf)`."""
+    """Lines of one pixel's width, connected as before: bool (H, W) -> bool (H, W).
+
+    MATLAB's `bwmorph(mask, "thin", inf)`.
+    """
     mask = np.pad(np.asarray(mask, bool), 1)
     height, width = (n - 2 for n in mask.shape)
     while True:
@@ -151,7 +155,7 @@ def match(predicted, true, distance: float) -> tuple[np.ndarray, np.ndarray]:
             firsts.append(near)
             seconds.append(partner)
             lengths.append(np.full(len(near), np.hypot(down, along)))
-    pairs = _assigned(*(np.concatenate(parts) for parts in (firsts, seconds, lengths)), distance)
+    pairs = _assigned(np.concatenate(firsts), np.concatenate(seconds), np.concatenate(lengths), distance)
     found, reached = np.zeros_like(predicted), np.zeros_like(true)
     found[rows[pairs[0]], columns[pairs[0]]] = True
     true_rows, true_columns = np.nonzero(true)
@@ -165,9 +169,11 @@ def _assigned(first, second, length, distance) -> tuple[np.ndarray, np.ndarray]:
     Every node of one side has a place of its own beside the other side to be free with, at a cost that is the last
     resort. So each of them has a place, and the sparse solver finds the cheapest.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
-
+    try:
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+    except ImportError as error:
+        raise ImportError("boundaries are matched by scipy: pip install 'cvapps[metrics]'") from error
     if not len(first):
         return first, second
     ones, i = np.unique(first, return_inverse=True)
@@ -192,9 +198,8 @@ def boundary_counts(prediction, annotators, thresholds: int = 99, tolerance: flo
     """
     edges, annotators = suppress(prediction), np.asarray(annotators)
     if annotators.ndim != 3 or annotators.shape[1:] != edges.shape or not len(annotators):
-        raise ValueError(
-            f"expected annotators' maps of (A, {edges.shape[0]}, {edges.shape[1]}), not {annotators.shape}"
-        )
+        height, width = edges.shape
+        raise ValueError(f"expected annotators' maps of (A, {height}, {width}), not {annotators.shape}")
     annotators = annotators != 0
     distance = tolerance * np.hypot(*edges.shape)
     counts = np.zeros((thresholds, 4), np.int64)
@@ -238,8 +243,10 @@ def boundary_scores(counts) -> Scores:
     level = levels(len(recall))
     if len(level) > 1:
         part = np.linspace(0, 1, 100)
-        curves = [np.concatenate([a * (1 - part) + b * part for a, b in zip(x, x[1:], strict=False)])
-                  for x in (recall, precision, level)]  # fmt: skip
+        curves = [
+            np.concatenate([a * (1 - part) + b * part for a, b in itertools.pairwise(x)])
+            for x in (recall, precision, level)
+        ]
     else:
         curves = [recall, precision, level]
     best = int(np.argmax(_f(*curves[:2])))

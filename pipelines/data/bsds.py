@@ -27,10 +27,10 @@ class Drawn:
 
 
 def open_bsds(root: Path) -> dict[str, list[Drawn]]:
-    """The splits that are there, of "train", "val" and "test": PATH/images/SPLIT/NAME.jpg, PATH/groundTruth/SPLIT/NAME.mat.
+    """The splits that are there, of "train", "val" and "test": images/SPLIT/NAME.jpg and groundTruth/SPLIT/NAME.mat.
 
     A boundary is where at least three annotators drew one; where fewer did is none (Xie & Tu 2015, arXiv:1504.06375,
-    section 4.1). PATH may be the folder above, as the archive has it: BSDS500/data.
+    section 4.1). `root` may also be the folder that the archive makes, with BSDS500/data in it.
 
     Raises FileNotFoundError or ValueError, naming the file, where the folder isn't such a one, for a picture without
     annotations and the reverse, and for annotations that cannot be read or aren't as large as the picture.

@@ -7,6 +7,7 @@ by the nearest pixel; pixels that come from outside are `outside(target)`.
 
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from cvapps.losses import IGNORE
@@ -58,6 +59,54 @@ def random_crop(
     return image, tf.slice(target, first, size)
 
 
+def random_rotation_crop(
+    image: tf.Tensor, target: tf.Tensor, seed: tf.Tensor, size: tuple[int, int], angles: int = 16
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """A random part of `size` of both, turned by one of so many even angles: any [H, W, 3] -> [h, w, 3].
+
+    The part lies in the largest rectangle that has nothing but picture (Xie & Tu 2015, arXiv:1504.06375, section 4.1).
+    """
+    angle = 2 * np.pi / angles * tf.cast(tf.floor(uniform([], seed) * angles), tf.float32)
+    return random_crop(*rotate(image, target, angle), fold_in(seed, 1), size)
+
+
+def rotate(image: tf.Tensor, target: tf.Tensor, angle: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Both turned clockwise by so many radians, cut to the largest upright rectangle inside: [H, W, 3] -> [h, w, 3]."""
+    sides = tf.shape(image)[:2]
+    sine, cosine = tf.sin(angle), tf.cos(angle)
+    within = inner_rectangle(tf.cast(sides, tf.float32), angle)
+    y, x = tf.unstack(tf.cast(sides - 1, tf.float32) / 2)
+    v, u = tf.unstack(tf.cast(within - 1, tf.float32) / 2)
+    # the place (column, row) of the turned picture is (cos, sin; -sin, cos) of it in the picture, about the centres
+    matrix = [cosine, sine, x - cosine * u - sine * v, -sine, cosine, y + sine * u - cosine * v, 0.0, 0.0]
+
+    def turned(pixels: tf.Tensor, interpolation: str) -> tf.Tensor:
+        return tf.raw_ops.ImageProjectiveTransformV3(
+            images=pixels[None], transforms=tf.stack(matrix)[None], output_shape=within, fill_value=0.0,
+            interpolation=interpolation, fill_mode="NEAREST",
+        )[0]  # fmt: skip
+
+    return turned(image, "BILINEAR"), turned(target[..., None], "NEAREST")[..., 0]
+
+
+def inner_rectangle(sides: tf.Tensor, angle: tf.Tensor) -> tf.Tensor:
+    """The largest upright rectangle in one of `sides` that is turned by `angle`: float32 [2] -> int32 [2].
+
+    Either two of its corners lie on the long sides, or all four on the four sides.
+    """
+    sine, cosine = tf.abs(tf.sin(angle)), tf.abs(tf.cos(angle))
+    height, width = tf.unstack(sides)
+    shorter, longer = tf.minimum(height, width), tf.maximum(height, width)
+    two = shorter / 2 / tf.maximum(tf.stack([cosine, sine]), 1e-6)  # how high and wide where the width is longer
+    two = tf.where(width >= height, two, two[::-1])
+    difference = cosine**2 - sine**2
+    four = tf.stack([height * cosine - width * sine, width * cosine - height * sine])
+    four = four / tf.where(tf.abs(difference) < 1e-4, 1.0, difference)
+    flat = (shorter <= 2 * sine * cosine * longer) | (tf.abs(difference) < 1e-4)
+    found = tf.where(flat, two, four)
+    return tf.maximum(tf.cast(tf.floor(found + 1e-3), tf.int32), 1)
+
+
 def flip(image: tf.Tensor, target: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Both mirrored left to right, half of the time."""
     return tf.cond(
@@ -89,6 +138,7 @@ def color_jitter(
 
 
 CROPS: dict[str, Callable] = {"random_scale_crop": random_scale_crop, "random_crop": random_crop}
+CROPS |= {"random_rotation_crop": random_rotation_crop}
 PICTURES: dict[str, Callable] = {"flip": flip, "flip_vertically": flip_vertically, "color_jitter": color_jitter}
 PICTURES |= {"elastic": elastic}
 TABLES: Tables = (CROPS, PICTURES, {})

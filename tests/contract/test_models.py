@@ -21,8 +21,8 @@ DEFAULT_ROWS = (
     "simple_convnet", "vgg11",
     # label maps
     "deconvnet", "fcn32s_alexnet", "n4", "pidnet_s", "pspnet50", "segnet_basic", "unet",
-    # masks of patches
-    "deepmask", "sharpmask",
+    # boundaries, masks of patches
+    "deepmask", "hed", "sharpmask",
 )  # fmt: skip
 SMALL = {  # settings of a row by default: a block of each kind shows what the others would, in a fraction of the time
     "alexnet": dict(dense=(64, 64)),
@@ -30,6 +30,7 @@ SMALL = {  # settings of a row by default: a block of each kind shows what the o
     "densenet40_k12_cifar": dict(depths=(3, 3, 3)),
     "deepmask": dict(mask_size=8, upsampling=2),
     "fcn32s_alexnet": dict(dense=(64, 64), skips=("pool2", "pool1")),
+    "hed": dict(depths=(1, 1, 1, 1, 1), widths=(8, 8, 16, 16, 16)),
     "hrnet_w18_small_v2": dict(modules=(1, 1, 1), depth=1),
     "inception_resnet_v2": dict(depths=(1, 1, 1)),
     "inception_v3": dict(pool_widths=(32,), inner_widths=(128,), depth=1),
@@ -44,8 +45,8 @@ SMALL = {  # settings of a row by default: a block of each kind shows what the o
     "unet": dict(width=4, depth=2),
     "vgg11": dict(dense=(64, 64)),
 }
-# settings of every row, by beginnings of names: FCN's scores begin at zero, so the first step would end at them
-STARTS = {"fcn": dict(score_initializer="he_normal")}
+# settings of every row, by beginnings of names: scores that begin at zero would stop the first step
+STARTS = {"fcn": dict(score_initializer="he_normal"), "hed": dict(score_initializer="he_normal")}
 DEFAULT_CASES = [f"{name}:small" if name in SMALL else name for name in DEFAULT_ROWS]
 # sides of the small picture where 64 leave too little, by beginnings of names. Normalization over few values magnifies
 # the roundings of two steps of SGD, so the last map needs some places

@@ -22,6 +22,7 @@ from cvapps.layers.normalization import BatchNormalization, LocalResponseNormali
 from cvapps.layers.pooling import BedOfNails, MaxPoolingWithSwitches, MaxUnpooling
 from cvapps.layers.resizing import AdaptiveAveragePooling2D, ResizeLike
 from cvapps.losses import boundary, detection, embedding, object_masks, segmentation
+from cvapps.losses import boundary, detection, edges, embedding, segmentation
 from cvapps.ops import boxes, channels, interpolation, pooling, upsampling
 from tests.backends import compiled, gradient
 from tests.tolerances import EXACT, HALF, REORDERED
@@ -61,6 +62,11 @@ LOSSES = {
         lambda: boundary.BoundaryAwareCrossentropy((0.5, 1.0, 2.5), hardest=(0.4, 20)),
         LABELS,
         LOGITS,
+    ),
+    "ClassBalancedCrossentropy": (
+        lambda: edges.ClassBalancedCrossentropy(reduction="sum"),
+        np.where(LABELS == 255, 255, LABELS % 2),
+        LOGITS[..., :1],
     ),
     "IoU": (lambda: detection.IoU(reduction="sum"), BOXES, OTHERS),
     "GIoU": (lambda: detection.GIoU(reduction="sum"), BOXES, OTHERS),
