@@ -53,8 +53,8 @@ DEFAULT_CASES = [f"{name}:small" if name in SMALL else name for name in DEFAULT_
 # sides of the small picture where 64 leave too little, by beginnings of names. Normalization over few values magnifies
 # the roundings of two steps of SGD, so the last map needs some places
 LARGE = {
-    "alexnet": 99, "eigen": 100, "zfnet": 99, "inception_resnet": 107, "inception_v3": 107, "inception_v4": 139, "mobilenet_v2": 96,
-    "n4": 95, "shufflenet_v2": 96, "unet_padded": 64, "unet": 188,
+    "alexnet": 99, "eigen": 100, "zfnet": 99, "inception_resnet": 107, "inception_v3": 107, "inception_v4": 139,
+    "mobilenet_v2": 96, "n4": 95, "shufflenet_v2": 96, "unet_padded": 64, "unet": 188,
 }  # fmt: skip
 UNPADDED = ("alexnet", "inception_", "zfnet")  # beginnings of names: their layers take places away
 PLACES = ("alexnet", "vgg", "zfnet")  # fc6 has a weight for each place; features take any size

@@ -85,8 +85,9 @@ def test_outputs_stand_where_the_authors_put_them(places, step):
 
 
 @pytest.mark.parametrize(
-    ("true", "pred"), [((2, 4, 4), (2, 5, 4, 1)), ((2, 4, 4, 1), (2, 4, 4, 1)), ((2, 4, 4), (2, 4, 4, 2)), ((4, 4), (4, 4))]
-)  # fmt: skip
+    ("true", "pred"),
+    [((2, 4, 4), (2, 5, 4, 1)), ((2, 4, 4, 1), (2, 4, 4, 1)), ((2, 4, 4), (2, 4, 4, 2)), ((4, 4), (4, 4))],
+)
 def test_maps_that_do_not_fit_raise(true, pred):
     with pytest.raises(ValueError, match=r"metres \(N, H, W\) and predictions \(N, h, w, 1\)"):
         ScaleInvariantLog()(np.ones(true, "float32"), np.ones(pred, "float32"))
