@@ -99,7 +99,7 @@ def isbi_membrane(folder, root, held_out=6):
 
 
 def rgbd(folder, root, held_out=20):
-    """90 pictures with depths in millimillimetres: five scenes, 84 frames of the last, of which the last are held out."""
+    """90 pictures with depths in millimetres: five scenes, 84 frames of the last, whose end is held out."""
     with zipfile.ZipFile(folder / "rgbd_pairs.zip") as archive:
         colours = sorted(name for name in archive.namelist() if "/color" in name and name.endswith((".jpg", ".png")))
         walk = [name for name in colours if "hololens" in name]
