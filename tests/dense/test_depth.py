@@ -170,7 +170,7 @@ def test_dropout_stands_behind_the_hidden_layer():
 
 def test_metres_are_the_exponential_of_the_sum_in_units_of_the_deviation(rng):
     model = cvapps.create_model("eigen2014", input_shape=(*SIZE, 3), **NARROW)
-    model.get_layer("fine3_conv").set_weights([np.zeros((5, 5, 6, 1)), [2.0]])
+    model.get_layer("fine3_conv").set_weights([np.zeros((5, 5, 6, 1)), np.array([2.0])])
     depths = model(rng.uniform(0, 255, (1, *SIZE, 3)), training=False)
     np.testing.assert_allclose(depths, np.full((1, 23, 25, 1), np.exp(2 * 0.45723134)), **SAME_MATH)
 
