@@ -37,6 +37,8 @@ BADRINARAYANAN = "Badrinarayanan et al. 2015, arXiv:1511.00561, section 3"
 SEGNET_CAFFE = "alexgkendall/SegNet-Tutorial, Models/{}.prototxt, counted without biases in front of batch norm"
 NOH = "Noh et al. 2015, arXiv:1505.04366, section 6.1"
 DECONVNET_CAFFE = "HyeonwooNoh/DeconvNet, stage_2_train.prototxt, counted without biases in front of batch norm"
+EIGEN_2014 = "Eigen et al. 2014, arXiv:1406.2283, Figure 1: the sum of its table"
+EIGEN_FERGUS = "Eigen & Fergus 2014, arXiv:1411.4734, Figure 2: the sum of its table for one depth, C = 1"
 MEGVII = "ShuffleNet's authors, megvii-model/ShuffleNet-Series, ShuffleNetV1/README.md"
 SEMSEG = "PSPNet's authors, hszhao/semseg, built with that many classes and counted"
 PIDNET = "PIDNet's authors, XuJiacong/PIDNet, built and counted; without 2 biases a channel that batch norm takes away"
@@ -390,6 +392,12 @@ FIGURES = [
         )
     ),
     Figure("pidnet_s", "parameters", 7.6e6, "Xu et al. 2022, arXiv:2206.02066, on Cityscapes", within=0.05e6),
+    # no author prints a number: the sums of their tables, DEPTH_WEIGHTS, which a test adds up
+    Figure("eigen2014", "parameters", 70_877_171, EIGEN_2014),
+    Figure("eigen2014", "parameters", 70_757_734, f"{EIGEN_2014}, the coarse network", settings=dict(fine=None)),
+    Figure("eigen_fergus_alexnet", "parameters", 124_599_042, EIGEN_FERGUS),
+    Figure("eigen_fergus_vgg", "parameters", 217_355_458, EIGEN_FERGUS),
+    Figure("eigen_fergus_vgg", "layers", 13 + 2 + 5 + 4, EIGEN_FERGUS),
 ]  # fmt: skip
 
 # {model: {layer: (parameters, output shape)}}
@@ -487,4 +495,36 @@ FCN_CROPS = {
 N4_MAPS = {  # CIRESAN: (side, maps)
     "conv1": (92, 48), "pool2": (46, 48), "conv3": (42, 48), "pool4": (21, 48), "conv5": (18, 48), "pool6": (9, 48),
     "conv7": (6, 48), "pool8": (3, 48),
+}  # fmt: skip
+# EIGEN_2014, EIGEN_FERGUS: {part: ((side of the kernel, channels in, channels out), ...)}
+DEPTH_WEIGHTS = {
+    "alexnet": ((11, 3, 96), (5, 96, 256), (3, 256, 384), (3, 384, 384), (3, 384, 256)),
+    "vgg16": (
+        (3, 3, 64), (3, 64, 64), (3, 64, 128), (3, 128, 128), (3, 128, 256), (3, 256, 256), (3, 256, 256),
+        (3, 256, 512), (3, 512, 512), (3, 512, 512), (3, 512, 512), (3, 512, 512), (3, 512, 512),
+    ),
+    "fine": ((9, 3, 63), (5, 64, 64), (5, 64, 1)),
+    "scale2": ((9, 3, 96), (5, 96 + 64, 64), (5, 64, 64), (5, 64, 64), (5, 64, 1)),
+    "scale3": ((9, 3, 96), (5, 96 + 1, 64), (5, 64, 64), (5, 64, 1)),
+}  # fmt: skip
+DEPTH_DENSE = {  # (inputs, outputs) behind the trunk
+    "eigen2014": ((8 * 6 * 256, 4096), (4096, 74 * 55)),
+    "eigen_fergus_alexnet": ((8 * 6 * 256, 4096), (4096, 19 * 14 * 64)),
+    "eigen_fergus_vgg": ((9 * 7 * 512, 4096), (4096, 19 * 14 * 64)),
+}
+DEPTH_PARTS = {
+    "eigen2014": ("alexnet", "fine"),
+    "eigen_fergus_alexnet": ("alexnet", "scale2", "scale3"),
+    "eigen_fergus_vgg": ("vgg16", "scale2", "scale3"),
+}
+DEPTH_SIDES = {  # the same tables, height by width, for 228x304 pixels
+    "eigen2014": {
+        "pool1": (27, 37), "pool2": (13, 18), "conv5_relu": (13, 18), "pool5": (6, 8), "fine1_pool": (55, 74),
+        "coarse_map": (55, 74), "depth": (55, 74),
+    },
+    "eigen_fergus_alexnet": {
+        "pool1": (27, 37), "pool2": (13, 18), "pool5": (6, 8), "scale1_map": (14, 19), "scale1_crop": (55, 74),
+        "scale2_1_pool": (55, 74), "scale2_5_conv": (55, 74), "scale3_1_pool": (109, 147), "depth": (109, 147),
+    },
+    "eigen_fergus_vgg": {"stage5_pool": (7, 9), "scale1_map": (14, 19), "depth": (109, 147)},
 }  # fmt: skip

@@ -136,7 +136,8 @@ def eigen_fergus(
     rows, columns = -(-height // 4), -(-breadth // 4)  # a sixteenth of the picture's size
     x = layers.Dense(rows * columns * width, kernel_initializer="he_normal", name="scale1_full2")(x)
     x = layers.Reshape((rows, columns, width), name="scale1_map")(activate(x, "relu", "scale1_full2"))
-    x = layers.UpSampling2D(4, interpolation="bilinear", name="scale1_enlarge")(x)
+    # XLA's derivative of resizing knows float32 alone
+    x = layers.UpSampling2D(4, interpolation="bilinear", dtype="float32", name="scale1_enlarge")(x)
     extra = [(over // 2, over - over // 2) for over in (4 * rows - height, 4 * columns - breadth)]
     x = layers.Cropping2D(extra, name="scale1_crop")(x)
     x = layers.Concatenate(name="scale2_concat")([x, view(model.input, 96, 2, "scale2_1")])

@@ -23,13 +23,15 @@ def at_outputs(target, output):
             f"expected metres (N, H, W) and predictions (N, h, w, 1), h at most H and w at most W; not {shape} and "
             f"{places}"
         )
-    for axis, (size, count) in enumerate(
-        zip(ops.shape(target)[1:], ops.shape(output)[1:3], strict=True), start=1
-    ):  # fmt: skip
-        step = size // count
-        first = (size - 1 - (count - 1) * step) // 2
-        target = target[:, first::step][:, :count] if axis == 1 else target[:, :, first::step][:, :, :count]
-    return target
+    sizes, counts = ops.shape(target)[1:], ops.shape(output)[1:3]
+    (down, top), (right, left) = map(_step_and_first, sizes, counts)
+    return target[:, top::down, left::right][:, : counts[0], : counts[1]]
+
+
+def _step_and_first(size, count):
+    """How far apart `count` of `size` places lie, and the first, where as many are left out on both sides."""
+    step = size // count
+    return step, (size - 1 - (count - 1) * step) // 2
 
 
 def log_difference(metres, predicted):

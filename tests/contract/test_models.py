@@ -10,6 +10,7 @@ from keras import ops
 from numpy.testing import assert_allclose, assert_array_equal
 
 import cvapps
+from cvapps.classification.alexnet import Conv, pool, response
 from tests import tolerances
 from tests.contract.tasks import TASKS, principal, trained
 
@@ -21,14 +22,18 @@ DEFAULT_ROWS = (
     "simple_convnet", "vgg11",
     # label maps
     "deconvnet", "fcn32s_alexnet", "n4", "pidnet_s", "pspnet50", "segnet_basic", "unet",
-    # boundaries, masks of patches
-    "deepmask", "hed", "sharpmask",
+    # boundaries, depths, masks of patches
+    "deepmask", "eigen2014", "eigen_fergus_alexnet", "hed", "sharpmask",
 )  # fmt: skip
+TOWER = (Conv(8, 11, 4, 2), Conv(16, 5, 1, 2), Conv(24, 3, 1, 1), Conv(24, 3, 1, 1), Conv(16, 3, 1, 1))
+TRUNK = dict(convolutions=TOWER, between=(pool, response))
 SMALL = {  # settings of a row by default: a block of each kind shows what the others would, in a fraction of the time
     "alexnet": dict(dense=(64, 64)),
     "deconvnet": dict(widths=(16, 8, 8, 8, 8), dense=(32, 32)),
     "densenet40_k12_cifar": dict(depths=(3, 3, 3)),
     "deepmask": dict(mask_size=8, upsampling=2),
+    "eigen2014": dict(trunk=TRUNK, hidden=32),
+    "eigen_fergus_alexnet": dict(trunk=TRUNK, hidden=32, width=16),
     "fcn32s_alexnet": dict(dense=(64, 64), skips=("pool2", "pool1")),
     "hed": dict(depths=(1, 1, 1, 1, 1), widths=(8, 8, 16, 16, 16)),
     "hrnet_w18_small_v2": dict(modules=(1, 1, 1), depth=1),
@@ -51,7 +56,8 @@ DEFAULT_CASES = [f"{name}:small" if name in SMALL else name for name in DEFAULT_
 # sides of the small picture where 64 leave too little, by beginnings of names. Normalization over few values magnifies
 # the roundings of two steps of SGD, so the last map needs some places
 LARGE = {
-    "alexnet": 99, "zfnet": 99, "deconvnet": 224, "inception_resnet": 107, "inception_v3": 107, "inception_v4": 139,
+    "alexnet": 99, "zfnet": 99, "deconvnet": 224, "eigen": 100, "inception_resnet": 107, "inception_v3": 107,
+    "inception_v4": 139,
     "mobilenet_v2": 96, "n4": 95, "shufflenet_v2": 96, "unet_padded": 64, "unet": 188,
 }  # fmt: skip
 UNPADDED = ("alexnet", "inception_", "zfnet")  # beginnings of names: their layers take places away
@@ -64,6 +70,9 @@ ONE_SIZE = {
     "deepmask": "a window as large as the patch",
     "deepmask_resnet50": "a window as large as the patch",
     "sharpmask": "a window as large as the patch",
+    "eigen2014": "a weight for each place of the last map",
+    "eigen_fergus_alexnet": "a weight for each place of the last map",
+    "eigen_fergus_vgg": "a weight for each place of the last map",
     "lenet5": "F6 reads one place of C5",
     "mlp": "a weight for each pixel",
     "n4_patch": "a weight for each place of the last map",

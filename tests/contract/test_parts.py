@@ -23,6 +23,7 @@ from cvapps.layers.pooling import BedOfNails, MaxPoolingWithSwitches, MaxUnpooli
 from cvapps.layers.resizing import AdaptiveAveragePooling2D, ResizeLike
 from cvapps.losses import boundary, detection, embedding, object_masks, segmentation
 from cvapps.losses import boundary, detection, edges, embedding, segmentation
+from cvapps.losses import boundary, depth, detection, embedding, object_masks, segmentation
 from cvapps.ops import boxes, channels, interpolation, pooling, upsampling
 from tests.backends import compiled, gradient
 from tests.tolerances import EXACT, HALF, REORDERED
@@ -41,6 +42,8 @@ VECTORS /= np.linalg.norm(VECTORS, axis=-1, keepdims=True)
 LABELS = np.where(RNG.uniform(size=(8, 3, 4)) < 0.2, 255, RNG.integers(0, 3, (8, 3, 4)))
 LOGITS = RNG.normal(size=(8, 3, 4, 3)).astype("float32")
 
+DEPTHS = np.random.default_rng(1).uniform(-1, 9, (8, 5, 6)).astype("float32")
+
 # (constructor, inputs)
 LAYERS = {
     "BatchNormalization": (lambda: BatchNormalization(momentum=0.8), [IMAGE]),
@@ -58,6 +61,7 @@ LAYERS = {
 }
 # (constructor with settings that are not the defaults, y_true, y_pred)
 LOSSES = {
+    "ScaleInvariantLog": (lambda: depth.ScaleInvariantLog(0.25, 2.0), DEPTHS, np.abs(DEPTHS[::-1, ..., None]) + 1),
     "BoundaryAwareCrossentropy": (  # of the classes alone
         lambda: boundary.BoundaryAwareCrossentropy((0.5, 1.0, 2.5), hardest=(0.4, 20)),
         LABELS,
@@ -95,6 +99,7 @@ METRICS = {
     name: (lambda name=name: getattr(cvapps.metrics, name)(4, ignore=254, name="own"), CLASS_MAPS, IMAGE)
     for name in ("ConfusionMatrix", "PixelAccuracy", "MeanAccuracy", "MeanIoU", "FrequencyWeightedIoU")
 }
+METRICS["DepthErrors"] = (lambda: cvapps.metrics.DepthErrors("own"), DEPTHS, np.abs(DEPTHS[::-1, ..., None]) + 1)
 # (function, inputs, the type of its first output for half inputs, where None is the inputs' own)
 OPS = {
     "area": (boxes.area, [BOXES], "float32"),

@@ -96,3 +96,21 @@ def isbi_membrane(folder, root, held_out=6):
             _write_mask(split / "masks" / f"{number:02}.png", (labels > 127).astype("uint8"))
     _write_classes(root, {"membrane": (0, 0, 0), "cell": (230, 230, 230)})
     return root
+
+
+def rgbd(folder, root, held_out=20):
+    """90 pictures with depths in millimetres: five scenes, 84 frames of the last, whose end is held out."""
+    with zipfile.ZipFile(folder / "rgbd_pairs.zip") as archive:
+        colours = sorted(name for name in archive.namelist() if "/color" in name and name.endswith((".jpg", ".png")))
+        walk = [name for name in colours if "hololens" in name]
+        for name in colours:
+            _, scene, *file = name.split("/")
+            split = root / ("val" if name in walk[-held_out:] else "train")
+            stem = f"{scene}_{file[-1][:-4]}"
+            _write(split / "images" / f"{stem}{name[-4:]}", archive.read(name))
+            others = [other for other in archive.namelist() if f"/{scene}/depth" in other and other.endswith(".png")]
+            (depths,) = (other for other in others if len(file) == 1 or other.endswith(f"/{file[-1][:-4]}.png"))
+            steps = 5 if depths.endswith("x5000.png") else 1  # of a millimetre
+            millimetres = np.asarray(Image.open(io.BytesIO(archive.read(depths)))) / steps
+            _write_mask(split / "masks" / f"{stem}.png", np.rint(millimetres).astype("uint16"))
+    return root
