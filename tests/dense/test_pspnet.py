@@ -31,8 +31,8 @@ def test_a_backbone_s_output_stride(output_stride, strides, dilations):
         assert found == {dilation}
 
 
-def test_dilation_changes_no_weight_and_only_what_the_maps_leave_out():
-    """What the undilated network says of every 32nd place, the dilated one says too where nothing pads its maps."""
+def test_dilation_changes_no_weight_and_nothing_before_it():
+    """The same weights by path and shape, and the same features up to stride 8."""
     plain, dilated = (
         cvapps.create_model("resnet18", num_classes=None, input_shape=(33, 33, 3), output_stride=stride)
         for stride in (32, 8)
