@@ -21,9 +21,7 @@ from cvapps.layers.fourier import FFTConv2D
 from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
 from cvapps.layers.pooling import BedOfNails, MaxPoolingWithSwitches, MaxUnpooling
 from cvapps.layers.resizing import AdaptiveAveragePooling2D, ResizeLike
-from cvapps.losses import boundary, detection, embedding, object_masks, segmentation
-from cvapps.losses import boundary, detection, edges, embedding, segmentation
-from cvapps.losses import boundary, depth, detection, embedding, object_masks, segmentation
+from cvapps.losses import boundary, depth, detection, edges, embedding, object_masks, segmentation
 from cvapps.ops import boxes, channels, interpolation, pooling, upsampling
 from tests.backends import compiled, gradient
 from tests.tolerances import EXACT, HALF, REORDERED

@@ -66,6 +66,17 @@ def test_how_much_was_seen():
         "cvapps/classification/shufflenet.py",
         "cvapps/classification/shufflenet_v2.py",
         "cvapps/classification/vgg.py",
+        "cvapps/dense/deconvnet.py",
+        "cvapps/dense/deepmask.py",
+        "cvapps/dense/depth.py",
+        "cvapps/dense/edges.py",
+        "cvapps/dense/fcn.py",
+        "cvapps/dense/pidnet.py",
+        "cvapps/dense/pspnet.py",
+        "cvapps/dense/segnet.py",
+        "cvapps/dense/sharpmask.py",
+        "cvapps/dense/sliding_window.py",
+        "cvapps/dense/unet.py",
     ]
 
 
