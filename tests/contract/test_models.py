@@ -51,7 +51,8 @@ LARGE = {
 UNPADDED = ("alexnet", "inception_", "zfnet")  # beginnings of names: their layers take places away
 PLACES = ("alexnet", "vgg", "zfnet")  # fc6 has a weight for each place; features take any size
 LONG = (  # beginnings of names: XLA takes a minute for their graphs, a SavedModel half of one
-    "fcn32s", "googlenet", "hed", "hrnet", "inception_resnet", "inception_v4", "mobilenet_v2", "nasnet", "shufflenet_v1",
+    "fcn32s", "googlenet", "hed", "hrnet", "inception_resnet", "inception_v4", "mobilenet_v2", "nasnet",
+    "shufflenet_v1",
 )  # fmt: skip
 ONE_SIZE = {
     "lenet5": "F6 reads one place of C5",
