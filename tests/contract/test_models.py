@@ -64,7 +64,8 @@ LARGE = {
 UNPADDED = ("alexnet", "inception_", "zfnet")  # beginnings of names: their layers take places away
 PLACES = ("alexnet", "vgg", "zfnet")  # fc6 has a weight for each place; features take any size
 LONG = (  # beginnings of names: XLA takes a minute for their graphs, a SavedModel half of one
-    "deconvnet", "fcn32s", "googlenet", "hrnet", "inception_resnet", "inception_v4", "mobilenet_v2", "nasnet",
+    "deconvnet", "deepmask", "eigen_fergus", "fcn32s", "googlenet", "hed", "hrnet", "inception_resnet", "inception_v4",
+    "mobilenet_v2", "nasnet", "pidnet", "pspnet", "sharpmask",
     "shufflenet_v1",
 )  # fmt: skip
 ONE_SIZE = {
