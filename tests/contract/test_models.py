@@ -57,16 +57,14 @@ DEFAULT_CASES = [f"{name}:small" if name in SMALL else name for name in DEFAULT_
 # sides of the small picture where 64 leave too little, by beginnings of names. Normalization over few values magnifies
 # the roundings of two steps of SGD, so the last map needs some places
 LARGE = {
-    "alexnet": 99, "zfnet": 99, "deconvnet": 224, "eigen": 100, "inception_resnet": 107, "inception_v3": 107,
-    "inception_v4": 139,
-    "mobilenet_v2": 96, "n4": 95, "shufflenet_v2": 96, "unet_padded": 64, "unet": 188,
+    "alexnet": 99, "deconvnet": 224, "eigen": 100, "inception_resnet": 107, "inception_v3": 107, "inception_v4": 139,
+    "mobilenet_v2": 96, "n4": 95, "shufflenet_v2": 96, "unet_padded": 64, "unet": 188, "zfnet": 99,
 }  # fmt: skip
 UNPADDED = ("alexnet", "inception_", "zfnet")  # beginnings of names: their layers take places away
 PLACES = ("alexnet", "vgg", "zfnet")  # fc6 has a weight for each place; features take any size
 LONG = (  # beginnings of names: XLA takes a minute for their graphs, a SavedModel half of one
     "deconvnet", "deepmask", "eigen_fergus", "fcn32s", "googlenet", "hed", "hrnet", "inception_resnet", "inception_v4",
-    "mobilenet_v2", "nasnet", "pidnet", "pspnet", "sharpmask",
-    "shufflenet_v1",
+    "mobilenet_v2", "nasnet", "pidnet", "pspnet", "sharpmask", "shufflenet_v1",
 )  # fmt: skip
 ONE_SIZE = {
     "deepmask": "a window as large as the patch",
