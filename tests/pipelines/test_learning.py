@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import cvapps
 from pipelines import recipe as recipes
 from pipelines.train import train
 from tests.pipelines import shared_sets
+from tests.pipelines.data.coco_folders import coco_folder
+from tests.pipelines.data.label_folders import label_folder, scene, write_pair
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("home")]
 
@@ -41,18 +44,38 @@ def photographs(tmp_path, rng):
         for i in range(8):
             pixels = np.clip(rng.normal(colour, 40, (250 + 10 * kind, 260, 3)), 0, 255).astype("uint8")
             Image.fromarray(pixels).save(tmp_path / "photographs" / name / f"{i}.jpg")
-    return tmp_path / "photographs"
+    return f"folder:{tmp_path / 'photographs'}"
+
+
+@pytest.fixture
+def sources(tmp_path, photographs, rng):
+    """For each task a few files as its recipes read them."""
+    scenes, rooms, outlines = (tmp_path / name for name in ("scenes", "rooms", "outlines"))
+    label_folder(scenes, count=5, held_out=2, size=(260, 260))
+    for split in ("train", "val"):
+        for i in range(4):
+            pixels, labels = scene(rng, (240, 320))
+            write_pair(rooms / split, str(i), pixels, (1000 + 500 * labels).astype("uint16"))
+            write_pair(outlines / split, str(i), pixels, (labels == 1).astype("uint8"))
+    coco = coco_folder(tmp_path / "coco")
+    return {
+        "classification": photographs, "segmentation": f"folder:{scenes}", "depth": f"folder:{rooms}",
+        "edges": f"folder:{outlines}", "object_masks": f"coco:{coco}",
+    }  # fmt: skip
 
 
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", recipes.names())
-def test_the_quick_form_runs(name, photographs):
-    recipe = changed(name, data__source=f"folder:{photographs}", data__max_bad="0.0")
-    quick = recipes.quick(recipe)
-    shorter = dataclasses.replace(quick, data=dataclasses.replace(quick.data, batch=4), epoch_steps=2)
+def test_the_quick_form_runs(name, sources):
+    recipe = recipes.quick(recipes.load(name))
+    source = sources[cvapps.model_info(recipe.model).task]
+    # first weights are fetched or another run's, so this begins with random ones
+    data = dataclasses.replace(recipe.data, source=source, max_bad=0.0, batch=2)
+    loss = "cross_entropy" if recipe.loss.startswith("separation") else recipe.loss  # which is for two classes
+    shorter = dataclasses.replace(recipe, data=data, epoch_steps=2, initial="", loss=loss)
     result = train(name, shorter).result
-    assert 0 <= result["val_accuracy"] <= 1
     assert np.isfinite(result["loss"])
+    assert np.isfinite(result["val_loss"])
 
 
 @pytest.mark.timeout(3000)
