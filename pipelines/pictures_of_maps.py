@@ -11,6 +11,7 @@ from matplotlib.patches import Patch
 from cvapps.losses import IGNORE
 
 VOID = (255, 255, 255)  # of pixels that don't count
+CELL = 2.6  # inches of a picture's width
 
 
 def coloured(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
@@ -40,7 +41,8 @@ def label_sheet(
     shown = [(name, palette[i] / 255) for i, name in enumerate(class_names) if i in present]
     shown += [("does not count", np.array(VOID) / 255)] * (IGNORE in present)
     patches = [Patch(facecolor=tuple(colour), edgecolor="#999999", label=name) for name, colour in shown]
-    figure.legend(handles=patches, loc="outside lower center", ncols=min(6, len(patches)), fontsize=8, frameon=False)
+    columns_of_names = min(len(patches), int(CELL * len(sheets) / 1.4))
+    figure.legend(handles=patches, loc="outside lower center", ncols=columns_of_names, fontsize=8, frameon=False)
     return figure
 
 
@@ -70,8 +72,7 @@ def sheet_of(columns: dict[str, np.ndarray], captions: Sequence[str] = ()) -> Fi
     """uint8 pictures [N, H, W, 3] by title side by side, a row for each number, `captions` beside the rows."""
     count = len(next(iter(columns.values())))
     height, width = next(iter(columns.values())).shape[1:3]
-    cell = 2.6
-    figure = Figure(figsize=(cell * len(columns), cell * height / width * count + 0.9), layout="constrained")
+    figure = Figure(figsize=(CELL * len(columns), CELL * height / width * count + 1.2), layout="constrained")
     grid = figure.subplots(count, len(columns), squeeze=False)
     for j, (title, pictures) in enumerate(columns.items()):
         for i, picture in enumerate(pictures):

@@ -43,7 +43,7 @@ SMALL = {  # settings of a row by default: a block of each kind shows what the o
     "inception_v4": dict(depths=(1, 1, 1)),
     "n4": dict(maps=8, hidden=16),
     "nasnet_mobile": dict(depth=1, penultimate=192, stem=16),
-    "pidnet_s": dict(width=8, pyramid_width=8, head_width=8),
+    "pidnet_s": dict(width=16, pyramid_width=16, head_width=16),  # of 8 oneDNN writes where it should not
     "pspnet50": dict(backbone="resnet18"),
     "resnet110_v2_cifar": dict(depths=(2, 2, 2)),
     "segnet_basic": dict(widths=(8, 8, 8, 8)),
