@@ -10,12 +10,14 @@ import pytest
 import tensorflow as tf
 from click.testing import CliRunner
 from keras import layers
+from mlflow import MlflowClient
 from PIL import Image
 
 from cvapps import registry
 from cvapps.blocks import conv_norm, picture
 from cvapps.losses import SegmentationCrossentropy, median_frequency_weights
 from cvapps.metrics import ConfusionMatrix
+from pipelines import tracking
 from pipelines.__main__ import main
 from pipelines.data.maps import open_data
 from pipelines.data.report import show
@@ -92,12 +94,10 @@ def test_it_learns_and_says_so(finished, capsys):
 
 
 def test_the_run_has_its_pictures(finished):
-    import mlflow
-
-    run = finished.result["run_id"]
-    listed = {file.path for file in mlflow.MlflowClient().list_artifacts(run)}
+    run, client = finished.result["run_id"], MlflowClient(tracking.tracking_uri())
+    listed = {file.path for file in client.list_artifacts(run)}
     assert {"batch.png", "confusion.png", "mistakes.png", "classes.txt", "curves.png"} <= listed
-    sheets = {file.path for file in mlflow.MlflowClient().list_artifacts(run, "epochs")}
+    sheets = {file.path for file in client.list_artifacts(run, "epochs")}
     assert sheets == {f"epochs/{i:04}.png" for i in range(1, 13)}
 
 
