@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from cvapps.losses.segmentation import IGNORE, SegmentationCrossentropy
+from cvapps.losses.segmentation import IGNORE, SegmentationCrossentropy, check_maps
 from cvapps.registry import check_type
 
 OUTPUTS = {"logits", "auxiliary", "boundary"}
@@ -73,7 +73,7 @@ class BoundaryAwareCrossentropy(SegmentationCrossentropy):
         if set(outputs) not in ({"logits"}, OUTPUTS):
             raise ValueError(f"expected the outputs {sorted(OUTPUTS)}, or logits alone, not {sorted(outputs)}")
         for name, x in outputs.items():
-            self._check(name, labels, weights, x)
+            check_maps(name, labels, weights, x)
         logits = outputs["logits"]
         self._check_classes(logits)
         counted = self._counted(labels, weights)

@@ -3,11 +3,11 @@
 import keras
 from keras import ops
 
-from cvapps.losses.segmentation import IGNORE
+from cvapps.losses.segmentation import IGNORE, MapLoss, check_maps
 
 
 @keras.saving.register_keras_serializable("cvapps")
-class ClassBalancedCrossentropy(keras.losses.Loss):
+class ClassBalancedCrossentropy(MapLoss):
     """Boundaries and the rest weigh the same: labels (N, H, W), logits (N, H, W, 1) or {name: logits} -> scalar.
 
     Xie & Tu 2015, arXiv:1504.06375, equations 2 to 4: with b the part of a picture's pixels that is no boundary,
@@ -21,11 +21,6 @@ class ClassBalancedCrossentropy(keras.losses.Loss):
 
     def __init__(self, name="class_balanced_crossentropy", **kwargs):
         super().__init__(name=name, **kwargs)
-
-    def __call__(self, y_true, y_pred, sample_weight=None):
-        """Labels, logits, weights of pixels -> scalar."""
-        targets = {"labels": y_true} if sample_weight is None else {"labels": y_true, "weights": sample_weight}
-        return super().__call__(targets, y_pred)
 
     def call(self, y_true, y_pred):
         """{"labels": (N, H, W), "weights": (N, H, W) if any}, logits -> (N,)."""
@@ -51,9 +46,4 @@ def _check(name, labels, weights, logits):
     shape = tuple(logits.shape)
     if len(shape) != 4 or shape[-1] != 1:
         raise ValueError(f"expected one logit for each pixel, (N, H, W, 1), for {name}, not {shape}")
-    for what, x in (("labels", labels), ("sample weights", weights)):
-        if x is not None:
-            given = tuple(x.shape)
-            pairs = zip(given, shape[:-1], strict=True) if len(given) == 3 else [(0, 1)]
-            if any(a != b for a, b in pairs if a is not None and b is not None):
-                raise ValueError(f"expected {what} of {shape[:-1]} for {name} of {shape}, not {given}")
+    check_maps(name, labels, weights, logits)

@@ -11,8 +11,29 @@ from cvapps.registry import check_type
 IGNORE = 255
 
 
+class MapLoss(keras.losses.Loss):
+    """A loss whose `call` takes {"labels", and "weights" where pixels have some} and a model's whole output."""
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """Labels, logits, weights of pixels -> scalar."""
+        targets = {"labels": y_true} if sample_weight is None else {"labels": y_true, "weights": sample_weight}
+        return super().__call__(targets, y_pred)
+
+
+def check_maps(name, labels, weights, logits):
+    """Raises ValueError unless labels, and weights if any, (N, H, W), lie on the output `name`, (N, H, W, C)."""
+    places = tuple(logits.shape[:-1])
+    for what, x in (("labels", labels), ("sample weights", weights)):
+        if x is None:
+            continue
+        shape = tuple(x.shape)
+        pairs = zip(shape, places, strict=True) if len(shape) == len(places) == 3 else [(0, 1)]
+        if any(a != b for a, b in pairs if a is not None and b is not None):
+            raise ValueError(f"expected {what} of {places} for {name} of {tuple(logits.shape)}, not {shape}")
+
+
 @keras.saving.register_keras_serializable("cvapps")
-class SegmentationCrossentropy(keras.losses.Loss):
+class SegmentationCrossentropy(MapLoss):
     """Softmax of each pixel: labels (N, H, W), logits (N, H, W, C) or {"logits": ..., others} -> scalar.
 
     The mean over the pixels that are not IGNORE of -w log p, with a class's weight w from `class_weights` (Eigen &
@@ -35,17 +56,12 @@ class SegmentationCrossentropy(keras.losses.Loss):
         self.class_weights = None if class_weights is None else [float(w) for w in class_weights]
         self.auxiliary_weight = auxiliary_weight
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
-        """Labels, logits, weights of pixels -> scalar."""
-        targets = {"labels": y_true} if sample_weight is None else {"labels": y_true, "weights": sample_weight}
-        return super().__call__(targets, y_pred)
-
     def call(self, y_true, y_pred):
         """{"labels": (N, H, W), "weights": (N, H, W) if any}, logits -> (N,)."""
         labels, weights = y_true["labels"], y_true.get("weights")
         outputs = y_pred if isinstance(y_pred, dict) else {"logits": y_pred}
         for name, logits in outputs.items():
-            self._check(name, labels, weights, logits)
+            check_maps(name, labels, weights, logits)
             self._check_classes(logits)
         counted = self._counted(labels, weights)
         main, *others = (self._mean(self._pixels(labels, x, counted), counted) for x in outputs.values())
@@ -71,16 +87,6 @@ class SegmentationCrossentropy(keras.losses.Loss):
             losses = losses * ops.take(ops.convert_to_tensor(self.class_weights, dtype=self.dtype), known)
         losses = ops.where(inside | (labels == IGNORE), losses, float("nan"))
         return ops.where(counted > 0, losses * counted, 0)
-
-    def _check(self, name, labels, weights, logits):
-        places = tuple(logits.shape[:-1])
-        for what, x in (("labels", labels), ("sample weights", weights)):
-            if x is None:
-                continue
-            shape = tuple(x.shape)
-            known = zip(shape, places, strict=True) if len(shape) == len(places) == 3 else [(0, 1)]
-            if any(a != b for a, b in known if a is not None and b is not None):
-                raise ValueError(f"expected {what} of {places} for {name} of {tuple(logits.shape)}, not {shape}")
 
     def _check_classes(self, logits):
         if self.class_weights and len(self.class_weights) != logits.shape[-1]:

@@ -11,6 +11,7 @@ loss of 0.4. It turns and blurs pictures too, gives new layers ten times the rat
 learned with this stem; here the stages begin with ResNet-101's published weights and the stem anew. Not run here.
 """
 
+from cvapps.dense.pspnet import AUXILIARY_WEIGHT
 from pipelines.recipe import Data, Optimizer, Recipe, Schedule
 
 RECIPE = Recipe(
@@ -22,7 +23,7 @@ RECIPE = Recipe(
     epochs=200,
     optimizer=Optimizer(learning_rate=0.01, momentum=0.9, weight_decay=1e-4),
     schedule=Schedule("poly", power=0.9),
-    auxiliary_weight=0.4,
+    auxiliary_weight=AUXILIARY_WEIGHT,
     initial="imagenet",
     precision="mixed_float16",
 )
