@@ -1,5 +1,6 @@
 """The world made strict: TensorFlow quiet, seeds fixed, the shared data found or the test skipped."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -8,19 +9,44 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import keras
 import numpy as np
+import psutil
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+ROOM_FOR_GARBAGE = 2**29  # bytes
+
+
+class Sweeper:
+    """Collects garbage once the process has grown, not after every test.
+
+    A full collection walks every object that TensorFlow and the tests before have left: seconds
+    each, late in a run, and most tests leave a few megabytes.
+    """
+
+    def __init__(self):
+        self._process = psutil.Process()
+        self._swept = self._process.memory_info().rss
+
+    def sweep(self):
+        if self._process.memory_info().rss > self._swept + ROOM_FOR_GARBAGE:
+            gc.collect()
+            self._swept = self._process.memory_info().rss
+
+
+@pytest.fixture(scope="session")
+def _sweeper():
+    return Sweeper()
 
 
 @pytest.fixture(autouse=True)
-def _fresh_world():
+def _fresh_world(_sweeper):
     """Every test starts from seed 0, under float32, and leaves no graph behind."""
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy("float32")
     yield
     keras.config.set_dtype_policy("float32")
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
+    _sweeper.sweep()
 
 
 @pytest.fixture
