@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from cvapps.dense.object_proposals import Proposals
 from pipelines.pictures import BLUE, GREEN, ORANGE, PURPLE
+from pipelines.pictures_of_maps import tinted
 
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00", "#56B4E9", "#F0E442")  # Okabe & Ito's
 
@@ -35,12 +36,17 @@ def proposals_sheet(image: np.ndarray, found: Proposals, truth: np.ndarray | Non
     return figure
 
 
+def masks_over(image: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """A picture (H, W, 3) in [0, 255], with masks bool (P, H, W) as tints, the first on top: uint8 (H, W, 3)."""
+    shown = np.clip(image, 0, 255)
+    for i in reversed(range(len(masks))):
+        shown = tinted(shown, 255 * np.array(to_rgb(COLOURS[i % len(COLOURS)])), 0.45 * masks[i][..., None])
+    return np.asarray(shown, np.uint8)
+
+
 def _draw(axes: Axes, image: np.ndarray, masks: np.ndarray, labels: Sequence[str]) -> None:
     """The picture with each mask as a tint and an outline, the first on top."""
-    shown = np.asarray(image, "float32") / 255
-    for i in reversed(range(len(masks))):
-        shown = np.where(masks[i][..., None], 0.55 * shown + 0.45 * np.array(to_rgb(COLOURS[i % len(COLOURS)])), shown)
-    axes.imshow(np.clip(shown, 0, 1))
+    axes.imshow(masks_over(image, masks))
     axes.set_axis_off()
     for i, (mask, label) in enumerate(zip(masks, labels, strict=True)):
         if mask.any() and not mask.all():

@@ -21,6 +21,11 @@ def coloured(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
     return table[np.asarray(labels)]
 
 
+def tinted(image: np.ndarray, colours: np.ndarray, strength: np.ndarray | float = 0.6) -> np.ndarray:
+    """A picture [H, W, 3] under colours of a strength of 0 to 1, both in 0..255: uint8 [H, W, 3]."""
+    return np.rint((1 - strength) * np.asarray(image, np.float32) + strength * colours).astype(np.uint8)
+
+
 def label_sheet(
     images: np.ndarray,
     columns: dict[str, np.ndarray],
@@ -59,13 +64,16 @@ def value_sheet(images: np.ndarray, columns: dict[str, np.ndarray], unit: str, c
     ]
     ranges = [np.percentile(values, (1, 99)) if len(values) else np.array([0.0, 1.0]) for values in known]
     for title, values in columns.items():
-        painted = []
-        for value, (low, high) in zip(values, ranges, strict=True):
-            colours = colormaps["viridis_r"](np.clip((value - low) / max(high - low, 1e-9), 0, 1))[..., :3]
-            painted.append(np.where((value > 0)[..., None], np.rint(255 * colours), 255).astype(np.uint8))
-        sheets[title] = np.stack(painted)
+        sheets[title] = np.stack([painted(value, span) for value, span in zip(values, ranges, strict=True)])
     spans = [f"{low:.2g} to {high:.2g} {unit}" for low, high in ranges]
     return sheet_of(sheets, [f"{a}\n{b}" for a, b in zip(captions, spans, strict=True)] if captions else spans)
+
+
+def painted(values: np.ndarray, span: np.ndarray) -> np.ndarray:
+    """Values [H, W] on a scale that ends at `span`: uint8 [H, W, 3]; 0 is unknown, and white."""
+    low, high = span
+    colours = colormaps["viridis_r"](np.clip((values - low) / max(high - low, 1e-9), 0, 1))[..., :3]
+    return np.where((values > 0)[..., None], np.rint(255 * colours), 255).astype(np.uint8)
 
 
 def sheet_of(columns: dict[str, np.ndarray], captions: Sequence[str] = ()) -> Figure:

@@ -7,10 +7,14 @@ from scipy.special import softmax
 from sklearn.metrics import classification_report
 from tqdm.auto import tqdm
 
+from cvapps.analysis import fully_convolutional
 from pipelines import endpoints, pictures
 from pipelines.data.classification import ClassificationData, open_data
+from pipelines.pictures_of_maps import tinted
 from pipelines.recipe import Recipe
 from pipelines.tasks.task import Review, Task, principal_output
+
+HOT = np.array((213, 94, 0))  # a heat map's colour, Okabe & Ito's vermilion
 
 
 class WithAuxiliaries(keras.Model):
@@ -113,4 +117,16 @@ def endpoint(recipe: Recipe, data: ClassificationData):
     return endpoints.classification(data.class_names, recipe.data.size, recipe.data.eval_crop)
 
 
-TASK = Task(open_data, settings, objective, principal_output, batch_sheet, None, review, endpoint)
+def overlay(model: keras.Model, image: np.ndarray, data: ClassificationData):
+    """Where the photograph looks like its most probable class: the classifier as a sliding window over it.
+
+    Raises what `fully_convolutional` raises for a classifier that has no such form.
+    """
+    logits = fully_convolutional(model)(image[None].astype("float32"), training=False)
+    scores = tf.nn.softmax(logits)[0]
+    best = tf.argmax(tf.reduce_mean(scores, (0, 1)))
+    heat = tf.image.resize(scores[..., best, None], image.shape[:2]).numpy()
+    return tinted(image, HOT, 0.8 * heat / heat.max())
+
+
+TASK = Task(open_data, settings, objective, principal_output, batch_sheet, None, review, endpoint, overlay)

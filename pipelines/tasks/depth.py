@@ -13,10 +13,11 @@ from cvapps.metrics import DepthErrors
 from cvapps.training import JointlyTrained
 from pipelines import endpoints
 from pipelines.data import depth_augment
+from pipelines.data.decode import resize
 from pipelines.data.depth_folders import decode_depth, open_depth_folder
 from pipelines.data.maps import MapData, open_data
 from pipelines.data.plan import bound
-from pipelines.pictures_of_maps import value_sheet
+from pipelines.pictures_of_maps import painted, value_sheet
 from pipelines.recipe import Recipe
 from pipelines.tasks.task import Review, Task, principal_output
 
@@ -77,6 +78,13 @@ def review(model: keras.Model, data: MapData, batches: int | None) -> Review:
     return Review(figures, {"mistakes.png": sheet}, {"errors.txt": table})
 
 
+def overlay(model: keras.Model, image: np.ndarray, data: MapData):
+    """The depths, near ones light; the network sees the photograph stretched to the recipe's size."""
+    metres = model(resize(tf.constant(image), data.data.size)[None], training=False)
+    values = tf.image.resize(metres, image.shape[:2])[0, ..., 0].numpy()
+    return painted(values, np.percentile(values, (1, 99)))
+
+
 TASK = Task(
     partial(open_data, sources={"folder": open_depth_folder}, decode=decode_depth, tables=depth_augment.TABLES),
     lambda recipe, data: {},
@@ -86,4 +94,5 @@ TASK = Task(
     epoch_sheet,
     review,
     lambda recipe, data: endpoints.depths(recipe.data.size),
+    overlay,
 )

@@ -85,6 +85,11 @@ def resize_to(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.rint(resize(tf.constant(picture), size).numpy()).astype(np.uint8)
 
 
+def overlay(model: keras.Model, image: np.ndarray, data: MapData):
+    """The boundaries, black on white."""
+    return as_grey(probability(model, tf.constant(image))[None])[0]
+
+
 TASK = Task(
     partial(open_data, sources={"bsds": open_berkeley, "folder": open_boundary_folder}),
     lambda recipe, data: {},
@@ -94,4 +99,5 @@ TASK = Task(
     epoch_sheet,
     review,
     lambda recipe, data: endpoints.edges(recipe.data.size),
+    overlay,
 )

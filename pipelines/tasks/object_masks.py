@@ -12,7 +12,7 @@ from cvapps.training import JointlyTrained
 from pipelines import endpoints
 from pipelines.data.object_patches import ObjectPatches, open_data
 from pipelines.object_recall import object_recall
-from pipelines.pictures_masks import proposals_sheet
+from pipelines.pictures_masks import masks_over, proposals_sheet
 from pipelines.pictures_of_maps import sheet_of
 from pipelines.recipe import Recipe
 from pipelines.tasks.task import Review, Task
@@ -93,6 +93,11 @@ def review(model: keras.Model, data: ObjectPatches, batches: int | None) -> Revi
     return Review(figures, {"proposals.png": sheet}, {"recall.txt": table})
 
 
+def overlay(model: keras.Model, image: np.ndarray, data: ObjectPatches):
+    """The masks of the best proposals, tinted."""
+    return masks_over(image, ObjectProposals(model)(image, top=SHOWN).masks)
+
+
 TASK = Task(
     open_data,
     lambda recipe, data: {},
@@ -102,4 +107,5 @@ TASK = Task(
     epoch_sheet,
     review,
     lambda recipe, data: endpoints.object_masks(recipe.data.size),
+    overlay,
 )

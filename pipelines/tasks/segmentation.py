@@ -11,10 +11,11 @@ from cvapps.losses import IGNORE, BoundaryAwareCrossentropy, SegmentationCrossen
 from cvapps.metrics import ConfusionMatrix, class_iou
 from cvapps.training import JointlyTrained
 from pipelines import endpoints
+from pipelines.data.decode import resize
 from pipelines.data.maps import MapData, open_data
 from pipelines.data.plan import bound
 from pipelines.pictures import confusion_counts
-from pipelines.pictures_of_maps import label_sheet
+from pipelines.pictures_of_maps import coloured, label_sheet, tinted
 from pipelines.recipe import Recipe
 from pipelines.tasks.task import Review, Task, principal_output
 
@@ -151,4 +152,11 @@ def endpoint(recipe: Recipe, data: MapData):
     return endpoints.label_maps(data.class_names, data.dataset.palette, recipe.data.size)
 
 
-TASK = Task(open_data, settings, objective, principal_output, batch_sheet, epoch_sheet, review, endpoint)
+def overlay(model: keras.Model, image: np.ndarray, data: MapData):
+    """The photograph in the colours of its classes; the network sees it stretched to the recipe's size."""
+    seen = predict(model, resize(tf.constant(image), data.data.size)[None])[..., None]
+    labels = tf.image.resize(seen, image.shape[:2], "nearest")[0, ..., 0].numpy()
+    return tinted(image, coloured(labels, data.dataset.palette))
+
+
+TASK = Task(open_data, settings, objective, principal_output, batch_sheet, epoch_sheet, review, endpoint, overlay)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import keras
+import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
@@ -63,6 +64,8 @@ class Task(Generic[D]):
     epoch_sheet: Callable[[keras.Model, D], Figure] | None  # a look at some held-out pictures
     review: Callable[[keras.Model, D, int | None], Review]  # of so many batches, or all
     endpoint: Callable[[Recipe, D], Endpoint]
+    overlay: Callable[[keras.Model, np.ndarray, D], np.ndarray]
+    """What the inference model sees in one photograph [H, W, 3] of any size, painted as uint8 [H, W, 3]."""
 
 
 def principal_output(model: keras.Model) -> keras.Model:

@@ -144,12 +144,15 @@ def outputs(model, x, training=False):
     return [ops.convert_to_numpy(y) for y in keras.tree.flatten(model(x, training=training))]
 
 
-def train(model, name, optimizer, steps=1, **compile_settings):
-    """Trains on one batch of three, and returns the steps' losses."""
+def train(model, name, optimizer, steps=1, run_eagerly=TENSORFLOW, **compile_settings):
+    """Trains on one batch of three, and returns the steps' losses.
+
+    Eagerly on TensorFlow, where tracing a graph takes longer than a few steps of it.
+    """
     task = info(name).task
     given = keras.tree.map_structure(ops.convert_to_numpy, model(pictures(name), training=False))
     targets = TASKS[task].targets(given)
-    model = trained(model, task, optimizer, **compile_settings)
+    model = trained(model, task, optimizer, run_eagerly=run_eagerly, **compile_settings)
     return [float(model.train_on_batch(pictures(name), targets)) for _ in range(steps)]
 
 
@@ -253,7 +256,7 @@ def test_xla_compiles_training(name):
     weights, losses = model.get_weights(), []
     for jit in (False, True):
         model.set_weights(weights)
-        losses.append(train(model, name, keras.optimizers.SGD(1e-3), steps=2, jit_compile=jit))
+        losses.append(train(model, name, keras.optimizers.SGD(1e-3), 2, run_eagerly=False, jit_compile=jit))
     assert_allclose(losses[1], losses[0], **tolerances.PARITY)
 
 

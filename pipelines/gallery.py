@@ -1,0 +1,70 @@
+"""A photograph beside what trained networks see in it, for the README.
+
+    python -m pipelines.gallery segnet_camvid hed_bsds          # of each recipe the newest finished run
+    python -m pipelines.gallery classifier.keras                # a classifier as a sliding window
+    python -m pipelines.gallery unet_isbi --photo FILE
+
+Written is docs/gallery/NAME.jpg. A model file does where what is seen needs no data set's palette or size. The
+photograph is scikit-learn's of the Summer Palace, by Daniel Buechele (CC BY 2.0).
+"""
+
+from pathlib import Path
+
+import click
+import keras
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+import cvapps
+from pipelines.home import CHECKOUT
+from pipelines.recipe import Recipe
+from pipelines.runs import latest_finished
+from pipelines.tasks import task_of
+
+WIDTH = 320  # pixels of each picture
+FOLDER = CHECKOUT / "docs" / "gallery"
+NEED_DATA = ("segmentation", "depth")
+
+
+def seen(name: str, image: np.ndarray) -> np.ndarray:
+    """What the network of a recipe's newest finished run, or of a .keras file, sees: uint8 [H, W, 3] -> the same.
+
+    Raises FileNotFoundError where there is no such run or file, ValueError for a file whose task needs its data set.
+    """
+    if name.endswith(".keras"):
+        model = keras.saving.load_model(name, compile=False)
+        recipe, data = Recipe(model.name), None
+        if cvapps.model_info(model.name).task in NEED_DATA:
+            raise ValueError(f"what {model.name} sees is shown by its data set's palette or size: give a recipe")
+    else:
+        folder = latest_finished(name)
+        model, recipe = keras.saving.load_model(folder.model, compile=False), folder.recipe
+        data = task_of(recipe).open_data(recipe)
+    return task_of(recipe).overlay(model, image, data)
+
+
+def side_by_side(*pictures: np.ndarray) -> Image.Image:
+    """uint8 pictures of one size [H, W, 3] beside each other, each `WIDTH` wide."""
+    size = WIDTH, round(WIDTH * pictures[0].shape[0] / pictures[0].shape[1])
+    sheet = Image.new("RGB", (len(pictures) * WIDTH, size[1]))
+    for i, picture in enumerate(pictures):
+        sheet.paste(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS), (i * WIDTH, 0))
+    return sheet
+
+
+@click.command(help=__doc__.splitlines()[0])
+@click.argument("names", nargs=-1, required=True)
+@click.option("--photo", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Another photograph.")
+def main(names: tuple[str, ...], photo: Path | None) -> None:
+    """Writes a picture for each name."""
+    image = np.asarray(Image.open(photo).convert("RGB")) if photo else load_sample_image("china.jpg")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        file = FOLDER / f"{Path(name).stem}.jpg"
+        side_by_side(image, seen(name, image)).save(file, quality=88)
+        click.echo(f"{file}")
+
+
+if __name__ == "__main__":
+    main()
