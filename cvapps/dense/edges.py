@@ -80,7 +80,7 @@ def average(outputs):
     """The paper's answer, probabilities: the network's six logits by name -> their sigmoids' mean (N, H, W, 1).
 
     Section 2.2. The fused output alone, `sigmoid(outputs["logits"])`, has the same F at the best threshold, .782, and
-    less average precision, .787 for .833 (Table 4).
+    less average precision, .787 for .833 (Table 3).
     """
     return sum(ops.sigmoid(logits) for logits in outputs.values()) / len(outputs)
 

@@ -17,7 +17,7 @@ from cvapps.classification.resnet import deep_stem
 from cvapps.layers.resizing import AdaptiveAveragePooling2D, ResizeLike
 from cvapps.registry import Paper, register
 
-AUXILIARY_WEIGHT = 0.4  # of the auxiliary classifier's loss in training (section 3.3)
+AUXILIARY_WEIGHT = 0.4  # of the auxiliary classifier's loss in training (sections 4 and 5.1)
 
 
 def pyramid_pooling(x, bins, norm):

@@ -1,6 +1,6 @@
 """A picture of any size through a network that takes tiles: overlap-tile inference with blended seams.
 
-Ronneberger et al. 2015, arXiv:1505.04597, section 2 and Figure 2: a tile gives logits only where it holds all that the
+Ronneberger et al. 2015, arXiv:1505.04597, section 1 and Figure 2: a tile gives logits only where it holds all that the
 network sees there, and what the picture lacks at its edges is mirrored. Unpadded networks give no other logits by
 themselves; of padded ones `margin` pixels at each edge of a tile are dropped, for zeros reached into them. With a
 margin of the network's reach the logits are those of the whole picture, but for `margin` pixels at its own edges, which

@@ -7,8 +7,9 @@ Hardware: a GPU, five days (2015, section 3.5). Expected on the first 5,000 vali
 arXiv:1603.08695, Table 3, "DeepMask-ours"), average recall of masks of 10, 100 and 1000 proposals: 14.4, 25.8, 33.1 %.
 `--set model=deepmask --set "data.size=(224, 224)" --set optimizer.weight_decay=5e-5` is the first paper's network on
 VGG-A (arXiv:1506.06204, section 3.5): 12.6, 24.5, 33.1 %.
-The authors' epochs are 4,000 batches of masks or of scores, their rate drops after 50 and 120 of 300; an epoch here is
-each object once, about 37,000 batches of both. Rates are theirs times the batch, for they add up what is a mean here.
+The authors' epochs are 4,000 batches of masks or of scores, their rate drops after 50 and 120 of 300, by half and by
+five, here by ten each time; an epoch here is each object once, about 37,000 batches of both. The rate is theirs times
+the batch, for they add up what is a mean here.
 Not run here.
 """
 
