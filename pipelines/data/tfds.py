@@ -1,4 +1,4 @@
-"""Data sets of TensorFlow Datasets by their names there, for a classifier any: `tfds:cifar10`, `tfds:imagenette/160px`."""
+"""Data sets of TensorFlow Datasets by their names there: for a classifier any, as `tfds:imagenette/160px`."""
 
 import hashlib
 import os
