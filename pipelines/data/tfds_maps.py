@@ -64,7 +64,7 @@ def measure_labels(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]
     """Counts are the pixels of each number: string scalar -> int64 scalar, int32 [2], int64 [256]."""
     labels = decode_labels(encoded)
     counts = tf.math.bincount(tf.reshape(labels, [-1]), minlength=NUMBERS, maxlength=NUMBERS, dtype=tf.int64)
-    return content_hash(encoded), tf.shape(labels), counts
+    return content_hash(encoded), tf.shape(labels), tf.ensure_shape(counts, (NUMBERS,))
 
 
 def measure_depths(depths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
