@@ -9,8 +9,9 @@ import logging
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -65,8 +66,8 @@ def audit(
     )
 
 
-def remembered(room: str, identity: str, find: Callable[[], Mapping[str, np.ndarray]]) -> Mapping[str, np.ndarray]:
-    """What `find` gives, from the cache where it was found before with the same identity."""
+def remembered(room: str, identity: str, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The arrays that `find` gives, from the cache where it was found before with the same identity."""
     path = home("cache", room, hashlib.sha256(identity.encode()).hexdigest() + ".npz")
     if path.exists():
         with np.load(path) as stored:

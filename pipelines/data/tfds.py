@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 import httpx
@@ -45,6 +46,10 @@ class Prepared:
         examples = self.builder.as_dataset(split=split, shuffle_files=False, decoders=decoders, read_config=config)
         return examples.map(lambda example: (example[self.image], example[self.label]))
 
+    def picture(self, split: str, position: int) -> tf.Tensor:
+        """One picture by its position, still encoded: string scalar."""
+        return self.elements(split).skip(position).take(1).get_single_element()[0]
+
     def identity(self, split: str) -> str:
         """What tells this split from any other and from itself when it was prepared otherwise."""
         info, builder = self.builder.info.splits[split], self.builder
@@ -65,7 +70,7 @@ class Prepared:
             if split:
                 verdicts[split] = audit(
                     self.elements(split).enumerate().map(lambda i, pair: (i, pair[0], number(i, pair[1]))),
-                    lambda i, split=split: self.elements(split).skip(i).take(1).get_single_element()[0],
+                    partial(self.picture, split),
                     self.builder.info.splits[split].num_examples,
                     self.identity(split),
                     f"{self.title} {split}",

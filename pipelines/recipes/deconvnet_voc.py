@@ -9,6 +9,8 @@ first one's weights, on boxes of object proposals (Edge Boxes) with all classes 
     python -m pipelines train deconvnet_voc --set data.source=folder:PROPOSALS --set initial=PATH_TO/model.keras
         --set epochs=1 --set "schedule.drop_epochs=(0.25, 0.5, 0.75)"
 
+Crops of whole pictures, which is neither stage, come by `--set data.source=sbd:PATH`, the folder of fcn8s_voc.
+
 Hardware: a GPU of 24 GB for batches of 64, 6 days (the paper: one Titan X). Expected: 69.6 % mean IoU on VOC's test
 pictures by the maximum over 50 proposals of each (Noh et al. 2015, arXiv:1505.04366, Table 1; sections 4.2 and 6.1 have
 the stages). Steps, 20,000 and 40,000, and where the rate drops are the authors' solvers' (HyeonwooNoh/DeconvNet,

@@ -4,11 +4,12 @@
 
 PATH has the unpacked archives leftImg8bit_trainvaltest and gtFine_trainvaltest: pictures of 1024x2048 pixels whose 34
 numbers become the 19 classes of the benchmark and 255. Without --set the source is tfds:cityscapes, which TFDS prepares
-from the same archives, put into its folder downloads/manual by hand. Hardware: eight GPUs of 11 GB by `--set strategy=mirrored`, the authors' ten hours. Expected: 78.6 % mean
-IoU by overlapping crops of one scale (README of hszhao/semseg). Its settings: 200 epochs of 16 crops of 713, a rate of
-0.01 that falls by a power of 0.9 (Zhao et al. 2016, arXiv:1612.01105, section 4.1), scales from 0.5 to 2, an auxiliary
-loss of 0.4. It turns and blurs pictures too, gives new layers ten times the rate, and its backbone begins with weights
-learned with this stem; here the stages begin with ResNet-101's published weights and the stem anew. Not run here.
+from the same archives, put into its folder downloads/manual by hand. Hardware: eight GPUs of 11 GB by `--set
+strategy=mirrored`, the authors' ten hours. Expected: 78.6 % mean IoU by overlapping crops of one scale (README of
+hszhao/semseg). Its settings: 200 epochs of 16 crops of 713, a rate of 0.01 that falls by a power of 0.9 (Zhao et al.
+2016, arXiv:1612.01105, section 4.1), scales from 0.5 to 2, an auxiliary loss of 0.4. It turns and blurs pictures too,
+gives new layers ten times the rate, and its backbone begins with weights learned with this stem; here the stages begin
+with ResNet-101's published weights and the stem anew. Not run here.
 """
 
 from cvapps.dense.pspnet import AUXILIARY_WEIGHT

@@ -76,7 +76,9 @@ def prepared(tmp_path_factory):
 
 @pytest.fixture
 def found(prepared, monkeypatch):
+    """What was in the archives; all is checked once, as a user's home remembers it."""
     monkeypatch.setenv("TFDS_DATA_DIR", str(prepared[0]))
+    monkeypatch.setenv("CVAPPS_HOME", str(prepared[0] / "var"))
     return prepared[1]
 
 
