@@ -20,7 +20,7 @@ from cvapps.dense.tiling import predict_tiled
 from cvapps.losses import IGNORE
 from cvapps.metrics.partition import pixel_error, rand_error
 from pipelines.data.decode import decode_image
-from pipelines.data.map_folders import read_mask
+from pipelines.data.label_maps import read_mask
 from pipelines.runs import latest_finished
 from pipelines.tasks import task_of
 

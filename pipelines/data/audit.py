@@ -11,6 +11,7 @@ import re
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -58,10 +59,29 @@ def audit(
     `read` gives one encoded picture again, for the reason why it cannot be decoded. `identity` is a hash of everything
     that the verdict depends on: with the same one the verdict is taken from the cache.
     """
-    path = home("cache", "audit", hashlib.sha256(f"{identity} {DECODER} {MAX_PIXELS}".encode()).hexdigest() + ".npz")
+    return Verdict(
+        **remembered(
+            "audit", f"{identity} {DECODER} {MAX_PIXELS}", lambda: vars(_decode_all(elements, read, total, title))
+        )
+    )
+
+
+def remembered(room: str, identity: str, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The arrays that `find` gives, from the cache where it was found before with the same identity."""
+    path = home("cache", room, hashlib.sha256(identity.encode()).hexdigest() + ".npz")
     if path.exists():
         with np.load(path) as stored:
-            return Verdict(**stored)
+            return dict(stored)
+    found = find()
+    # by a temporary name, for another worker may be about to do the same
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
+        np.savez(file, **found)
+    os.replace(file.name, path)
+    return found
+
+
+def _decode_all(elements: tf.data.Dataset, read: Callable[[int], tf.Tensor], total: int, title: str) -> Verdict:
     hashes, labels = np.full(total, -1), np.full(total, -1)
     sizes = np.full((total, 2), -1, np.int32)
 
@@ -75,13 +95,7 @@ def audit(
             progress.update(len(position))
     bad = np.flatnonzero(hashes < 0)
     reasons = np.array([_reason(read, int(position)) for position in bad[:NAMED]], dtype=np.str_)
-    verdict = Verdict(hashes, sizes, labels, reasons)
-    # by a temporary name, for another worker may be about to do the same
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
-        np.savez(file, **vars(verdict))
-    os.replace(file.name, path)
-    return verdict
+    return Verdict(hashes, sizes, labels, reasons)
 
 
 def accept(unreadable: Sequence[tuple[str, str]], total: int, max_bad: float, title: str) -> None:

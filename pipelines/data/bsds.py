@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.data.folders import ENDINGS
-from pipelines.data.map_folders import MapDataset, Pair, open_label_folder, open_pairs, read_mask, write_mask
+from pipelines.data.label_maps import read_mask, write_mask
+from pipelines.data.map_folders import MapDataset, Pair, open_label_folder, open_pairs
 from pipelines.home import home
 from pipelines.recipe import Data
 

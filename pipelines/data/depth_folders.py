@@ -6,6 +6,7 @@ from PIL import Image
 
 from pipelines.data.decode import PNG, image_format, image_size, refuse_large
 from pipelines.data.exif import read_bytes
+from pipelines.data.label_maps import check_size
 from pipelines.data.map_folders import MapDataset, find_pairs, open_pairs, picture_sizes
 from pipelines.recipe import Data
 
@@ -48,8 +49,8 @@ def open_depth_folder(data: Data) -> MapDataset:
             raise ValueError(f"{pair.map}: the depths cannot be read: {error}") from error
         if not mode.startswith("I"):
             raise ValueError(f"{pair.map}: depths are a grey PNG of 16 bits, not a picture of mode {mode}")
-        if size not in ((0, 0), found):
-            raise ValueError(f"{pair.map}: its height and width are {found}, those of its picture {size}")
+        if size != (0, 0):
+            check_size(pair.map, found, size)
     fields, train = open_pairs(data, root, pairs, (), lambda path: path)
-    nothing = np.zeros((0, 3), np.uint8), np.zeros((len(train), 0), np.int64)
-    return MapDataset(*fields, palette=nothing[0], pixels=nothing[1])
+    palette, pixels = np.zeros((0, 3), np.uint8), np.zeros((len(train), 0), np.int64)
+    return MapDataset(*fields, palette=palette, pixels=pixels, decode=lambda path: decode_depth(tf.io.read_file(path)))

@@ -1,7 +1,6 @@
 """Pictures that come with a map as a second file: `images/NAME.jpg` beside `masks/NAME.png`."""
 
 import hashlib
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,20 @@ from tqdm import tqdm
 from cvapps.losses import IGNORE
 from pipelines.data.audit import Verdict, accept, audit
 from pipelines.data.folders import ENDINGS, VALIDATION
+from pipelines.data.label_maps import (
+    NUMBERS,
+    UNKNOWN,
+    LabelSet,
+    check_size,
+    class_pixels,
+    grey_copy,
+    read_labels,
+    read_mask,
+)
+from pipelines.data.splits import held_out_part
 from pipelines.data.streams import Dataset, Files, on_host
-from pipelines.home import home
 from pipelines.recipe import Data
 
-LOG = logging.getLogger(__name__)
 # Kelly 1965, "Twenty-two colors of maximum contrast": for classes whose data set has no palette of its own
 KELLY = (
     (34, 34, 34), (243, 195, 0), (135, 86, 146), (243, 132, 0), (161, 202, 241), (190, 0, 50), (194, 178, 128),
@@ -29,10 +37,14 @@ KELLY = (
 
 @dataclass(frozen=True, kw_only=True)
 class MapDataset(Dataset):
-    """Pictures whose `labels` are the paths of their maps, each an 8-bit grey PNG of class numbers or 255."""
+    """Pictures with maps. `decode` makes a map, [H, W], of what the splits' streams have for a picture's label.
+
+    It is int32 classes or 255, or float32 metres or 0. In a folder the label is the path of the map's file.
+    """
 
     palette: np.ndarray  # uint8 [C, 3]
     pixels: np.ndarray  # of each class in each training map: int64 [N, C]
+    decode: Callable[[tf.Tensor], tf.Tensor] = read_labels
 
 
 @dataclass(frozen=True)
@@ -56,15 +68,20 @@ def open_label_folder(data: Data) -> MapDataset:
     """
     root, pairs = find_pairs(data)
     names, palette = read_classes(root)
-    counts = check_masks(root, pairs, picture_sizes(pairs), len(names) or IGNORE)
+    classes = np.arange(NUMBERS, dtype=np.int32)
+    classes[len(names) or IGNORE : IGNORE] = UNKNOWN
+    counts = check_masks(root, pairs, classes)
     if not names:
         names = tuple(str(number) for number in range(int(np.flatnonzero(counts.sum(0))[-1]) + 1))
     if len(names) < 2:
         raise ValueError(f"{root}: pixels of one class, {list(names)}, teach nothing; two classes or more are expected")
     palette = palette if len(palette) else np.array([KELLY[i % len(KELLY)] for i in range(len(names))], np.uint8)
-    counts = counts[:, : len(names)]
-    dataset, train = open_pairs(data, root, pairs, names)
-    return MapDataset(*dataset, palette=palette, pixels=counts[train])
+    return with_maps(data, root, pairs, LabelSet(names, palette, classes), counts[:, : len(names)])
+
+
+def open_labelled(data: Data, root: Path, pairs: list[Pair], labels: LabelSet) -> MapDataset:
+    """Pictures with label maps of a data set whose classes are known; raises as `open_label_folder` does."""
+    return with_maps(data, root, pairs, labels, check_masks(root, pairs, labels.classes))
 
 
 def find_pairs(data: Data) -> tuple[Path, list[Pair]]:
@@ -130,54 +147,25 @@ def picture_sizes(pairs: list[Pair]) -> list[tuple[int, int]]:
     return sizes
 
 
-def check_masks(root: Path, pairs: list[Pair], sizes: list[tuple[int, int]], classes: int) -> np.ndarray:
-    """Pixels of each class in each mask, int64 [N, 256]; raises ValueError for a mask that doesn't fit."""
-    counts = np.zeros((len(pairs), 256), np.int64)
-    for i, pair in enumerate(tqdm(pairs, desc=f"checking masks of {root}", unit="mask", leave=False, disable=None)):
+def check_masks(root: Path, pairs: list[Pair], classes: np.ndarray) -> np.ndarray:
+    """Pixels of each class in each mask, int64 [N, C], by the classes of its numbers, int32 [256].
+
+    Raises ValueError for a mask that cannot be read, is not of its picture's size, or has a number of no class.
+    """
+    counts = []
+    masks = tqdm(pairs, desc=f"checking masks of {root}", unit="mask", leave=False, disable=None)
+    for pair, size in zip(masks, picture_sizes(pairs), strict=True):
         labels = read_mask(pair.map)
-        if sizes[i] != (0, 0) and labels.shape != sizes[i]:
-            raise ValueError(f"{pair.map}: its height and width are {labels.shape}, those of its picture {sizes[i]}")
-        counts[i] = np.bincount(labels.ravel(), minlength=256)
-        outside = np.flatnonzero(counts[i, :IGNORE])
-        outside = outside[outside >= classes]
-        if len(outside):
-            raise ValueError(
-                f"{pair.map}: {counts[i, outside[0]]} pixels have the label {outside[0]}, outside the {classes} "
-                f"classes; a pixel that does not count has {IGNORE}"
-            )
-    return counts[:, :IGNORE]
+        if size != (0, 0):
+            check_size(pair.map, labels.shape, size)
+        counts.append(class_pixels(pair.map, np.bincount(labels.ravel(), minlength=NUMBERS), classes))
+    return np.stack(counts)
 
 
-def read_mask(path: Path) -> np.ndarray:
-    """Class numbers of a grey or palette PNG of up to 8 bits: uint8 [H, W]. Raises ValueError for anything else."""
-    try:
-        with Image.open(path) as image:
-            if image.mode not in ("L", "P", "1"):
-                raise ValueError(f"{path}: a mask is a grey or palette picture of 8 bits, not of mode {image.mode}")
-            return np.asarray(image, np.uint8)
-    except OSError as error:
-        raise ValueError(f"{path}: the mask cannot be read: {error}") from error
-
-
-def grey_copy(path: Path) -> Path:
-    """The mask itself where its file holds grey values; else a copy of its palette's numbers, kept in the cache."""
-    with Image.open(path) as image:
-        if image.mode == "L":
-            return path
-    stat = path.stat()
-    identity = hashlib.sha256(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()
-    copy = home("cache", "masks", f"{identity}.png")
-    if not copy.exists():
-        write_mask(copy, read_mask(path))
-    return copy
-
-
-def write_mask(path: Path, labels: np.ndarray) -> None:
-    """uint8 [H, W] as a grey PNG, which is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{id(labels)}.tmp")
-    Image.fromarray(labels).save(temporary, "PNG")
-    temporary.replace(path)
+def with_maps(data: Data, root: Path, pairs: list[Pair], labels: LabelSet, counts: np.ndarray) -> MapDataset:
+    """The pairs as a data set; `counts` are the pixels of each class in each map."""
+    fields, train = open_pairs(data, root, pairs, labels.names)
+    return MapDataset(*fields, palette=labels.palette, pixels=counts[train], decode=labels.read)
 
 
 def open_pairs(
@@ -201,7 +189,7 @@ def open_pairs(
     accept(unreadable, len(paths), data.max_bad, str(root))
     validation = np.array([pair.validation for pair in pairs])
     if not validation.any():
-        validation = _held_out(str(root), len(pairs), data.held_out)
+        validation = held_out_part(str(root), len(pairs), data.held_out)
     maps = [str(map_of(pair.map)) for pair in pairs]
     digest = hashlib.sha256(repr(class_names).encode())
     for name, path, content in zip(names, maps, verdict.hashes, strict=True):
@@ -221,15 +209,3 @@ def open_pairs(
     train, held_out = source(positions[~validation]), source(positions[validation])
     fields = (class_names, train, held_out, digest.hexdigest(), tuple(unreadable))
     return fields, np.intersect1d(positions[~validation], verdict.good)
-
-
-def _held_out(title: str, count: int, part: float) -> np.ndarray:
-    """Which of so many pairs are held out: bool [count], the same whatever the run's seed."""
-    if not 0 < part < 1:
-        raise ValueError(f"held_out must be between 0 and 1, not {part}")
-    chosen = round(count * part)
-    if not 0 < chosen < count:
-        raise ValueError(f"{title}: to hold out {part} of {count} pictures leaves a split without any")
-    held_out = np.zeros(count, bool)
-    held_out[np.random.default_rng(0).permutation(count)[:chosen]] = True
-    return held_out

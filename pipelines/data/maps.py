@@ -12,13 +12,10 @@ from pipelines.data.decode import decode_image, resize
 from pipelines.data.map_augment import TABLES
 from pipelines.data.map_folders import MapDataset, open_label_folder
 from pipelines.data.plan import Tables, bound, fold_in, plan
+from pipelines.data.releases import open_cityscapes, open_sbd, open_voc
 from pipelines.data.separation import separation
+from pipelines.data.tfds_maps import open_tfds_labels
 from pipelines.recipe import Data, Recipe
-
-
-def decode_labels(encoded: tf.Tensor) -> tf.Tensor:
-    """A grey PNG of 8 bits -> class numbers: string scalar -> int32 [H, W]."""
-    return tf.cast(tf.io.decode_png(encoded, 1)[..., 0], tf.int32)
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,6 @@ class MapData(Batches):
     """
 
     dataset: MapDataset
-    decode: Callable[[tf.Tensor], tf.Tensor] = decode_labels
     weigh: Callable[[tf.Tensor], tf.Tensor] | None = None  # an augmented map -> weights of its pixels
 
     def augmented(self, content, label, seed):
@@ -48,8 +44,8 @@ class MapData(Batches):
         return self._fit(*self._both(content, label))
 
     def _both(self, content: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Encoded bytes and the map's path -> float32 [H, W, 3], map [H, W]."""
-        return tf.cast(decode_image(content), tf.float32), self.decode(tf.io.read_file(label))
+        """A picture's encoded bytes and what the source has of its map -> float32 [H, W, 3], map [H, W]."""
+        return tf.cast(decode_image(content), tf.float32), self.dataset.decode(label)
 
     def _fit(self, image: tf.Tensor, target: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         target = tf.image.resize(target[..., None], self.data.size, "nearest")[..., 0]
@@ -57,29 +53,38 @@ class MapData(Batches):
 
 
 Open = Callable[[Data], MapDataset]
+LABEL_MAPS: Mapping[str, Open] = MappingProxyType(
+    {
+        "folder": open_label_folder,
+        "tfds": open_tfds_labels,
+        "voc": open_voc,
+        "sbd": open_sbd,
+        "cityscapes": open_cityscapes,
+    }
+)
 WEIGHTS = {"separation": separation}  # losses that weigh pixels, by the names that recipes have for them
 
 
 def open_data(
     recipe: Recipe,
     shard: tuple[int, int] = (0, 1),
-    sources: Mapping[str, Open] = MappingProxyType({"folder": open_label_folder}),
-    decode: Callable[[tf.Tensor], tf.Tensor] = decode_labels,
+    sources: Mapping[str, Open] = LABEL_MAPS,
     tables: Tables = TABLES,
 ) -> MapData:
     """The recipe's pictures and maps for one of several workers, `shard` = (worker, workers).
 
-    `sources` by scheme, the maps' decoder and the augmentations are those of label maps unless a task has others.
+    `sources` by scheme and the augmentations are those of label maps unless a task has others.
     Raises ValueError for an augmentation or a source that isn't known and for a batch that the training pictures do not
     fill, and what the source's own function raises.
     """
     scheme, _, place = recipe.data.source.partition(":")
     if scheme not in sources or not place:
+        known = [f"{name}:{'NAME' if name == 'tfds' else 'PATH'}" for name in sources]
         raise ValueError(
-            f"a source of pictures with such maps is one of {[f'{name}:PATH' for name in sources]}, not "
-            f"{recipe.data.source!r}; {nearest(scheme, sources)}"
+            f"a source of pictures with such maps is one of {known}, not {recipe.data.source!r}; "
+            f"{nearest(scheme, sources)}"
         )
     augmentations = plan(recipe.data.augment, tables)
     weighed = recipe.loss.partition("(")[0].strip() in WEIGHTS
     weigh = bound(recipe.loss, WEIGHTS, "loss that weighs pixels")[1] if weighed else None
-    return MapData(recipe.data, recipe.seed, sources[scheme](recipe.data), augmentations, shard, decode, weigh)
+    return MapData(recipe.data, recipe.seed, sources[scheme](recipe.data), augmentations, shard, weigh)

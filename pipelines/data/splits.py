@@ -33,3 +33,18 @@ def held_out_split(
     except ValueError as error:
         raise ValueError(f"{title}: cannot hold out {held_out} of {len(labels)} pictures: {error}") from error
     return np.sort(parts[0]), np.sort(parts[1])
+
+
+def held_out_part(title: str, count: int, part: float) -> np.ndarray:
+    """Which of so many pictures without a class are held out: bool [count], the same whatever the run's seed.
+
+    Raises ValueError where the part isn't between 0 and 1 or leaves a split without any.
+    """
+    if not 0 < part < 1:
+        raise ValueError(f"held_out must be between 0 and 1, not {part}")
+    chosen = round(count * part)
+    if not 0 < chosen < count:
+        raise ValueError(f"{title}: to hold out {part} of {count} pictures leaves a split without any")
+    held_out = np.zeros(count, bool)
+    held_out[np.random.default_rng(0).permutation(count)[:chosen]] = True
+    return held_out

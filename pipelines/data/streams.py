@@ -103,11 +103,12 @@ class Files(RandomAccess):
 class Sequential(Source):
     """Pictures that come in one fixed order only: those at `chosen`, int64 [size] ascending, of `open`'s elements.
 
-    `start` has to read what it leaves out, and the order is mixed within a few thousand neighbours.
+    `start` has to read what it leaves out, and the order is mixed within the two `windows` of neighbours.
     """
 
     open: Callable[[], tf.data.Dataset]
     chosen: np.ndarray
+    windows: tuple[int, int] = MIX
 
     def stream(self, seed, epoch, shuffle, start=0, shard=(0, 1)):
         numbers = np.full(self.chosen[-1] + 2, -1)
@@ -119,7 +120,7 @@ class Sequential(Source):
 
         pictures = self.open().enumerate().map(number).filter(lambda content, label, index: index >= 0)
         if shuffle:
-            for window in MIX:
+            for window in self.windows:
                 pictures = _mix(pictures, window, (seed + window, epoch))
         worker, workers = shard
         return pictures.shard(workers, worker).skip(start)

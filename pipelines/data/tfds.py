@@ -1,7 +1,11 @@
-"""Any classification data set of TensorFlow Datasets, by its name there: `tfds:cifar10`, `tfds:imagenette/160px`."""
+"""Data sets of TensorFlow Datasets by their names there: for a classifier any, as `tfds:imagenette/160px`."""
 
 import hashlib
 import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 
 import httpx
 import numpy as np
@@ -12,98 +16,168 @@ from tensorflow_datasets.core.registered import DatasetNotFoundError
 from cvapps.registry import nearest
 from pipelines.data.audit import Verdict, accept, audit
 from pipelines.data.splits import check_classes, held_out_split
-from pipelines.data.streams import Dataset, Sequential
+from pipelines.data.streams import MIX, Dataset, Sequential
 from pipelines.recipe import Data
 
 VALIDATION = ("validation", "test")
+Number = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # (position, label) -> int64 scalar
 PROBE_SECONDS = 5  # offline, a download is tried again and again for minutes before it gives up
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set that lies prepared: of each example a picture, still encoded, and what belongs to it."""
+
+    title: str  # as a recipe names it
+    builder: tfds.core.DatasetBuilder
+    image: str  # the picture's key
+    label: str  # the key of what belongs to it
+    decoders: Mapping[str, tfds.decode.Decoder]
+
+    @property
+    def own(self) -> str | None:
+        """The split that is for validation, where there is one."""
+        return next((split for split in VALIDATION if split in self.builder.info.splits), None)
+
+    def elements(self, split: str) -> tf.data.Dataset:
+        """(encoded, label) in the order in which they were written."""
+        config = tfds.ReadConfig(try_autocache=False)
+        decoders = {self.image: tfds.decode.SkipDecoding(), **self.decoders}
+        examples = self.builder.as_dataset(split=split, shuffle_files=False, decoders=decoders, read_config=config)
+        return examples.map(lambda example: (example[self.image], example[self.label]))
+
+    def picture(self, split: str, position: int) -> tf.Tensor:
+        """One picture by its position, still encoded: string scalar."""
+        return self.elements(split).skip(position).take(1).get_single_element()[0]
+
+    def identity(self, split: str) -> str:
+        """What tells this split from any other and from itself when it was prepared otherwise."""
+        info, builder = self.builder.info.splits[split], self.builder
+        return f"{builder.info.full_name} {builder.data_path} {split} {info.num_bytes} {info.shard_lengths}"
+
+    def names(self, split: str) -> list[str]:
+        """Where each picture comes from."""
+        name = self.title.partition(":")[2]
+        return [f"{name} {split}[{i}]" for i in range(self.builder.info.splits[split].num_examples)]
+
+    def audited(self, max_bad: float, number: Number) -> tuple[dict[str, Verdict], list[tuple[str, str]]]:
+        """The verdict on each split that is used, and all unreadable pictures; `number` makes the verdicts' labels.
+
+        Raises ValueError where there are more of them than `max_bad`.
+        """
+        verdicts = {}
+        for split in ("train", self.own):
+            if split:
+                verdicts[split] = audit(
+                    self.elements(split).enumerate().map(lambda i, pair: (i, pair[0], number(i, pair[1]))),
+                    partial(self.picture, split),
+                    self.builder.info.splits[split].num_examples,
+                    self.identity(split),
+                    f"{self.title} {split}",
+                )
+        unreadable = [pair for split, verdict in verdicts.items() for pair in verdict.unreadable(self.names(split))]
+        accept(unreadable, sum(len(verdict.labels) for verdict in verdicts.values()), max_bad, self.title)
+        return verdicts, unreadable
+
+    def source(self, split: str, verdict: Verdict, chosen: np.ndarray, windows: tuple[int, int] = MIX) -> Sequential:
+        """The pictures at these positions of a split."""
+        names = self.names(split)
+        return Sequential(
+            verdict.labels[chosen],
+            [names[i] for i in chosen],
+            verdict.sizes[chosen],
+            lambda: self.elements(split),
+            chosen,
+            windows,
+        )
 
 
 def open_tfds(data: Data) -> Dataset:
     """The data set as it lies prepared below TFDS_DATA_DIR (~/tensorflow_datasets), downloaded and prepared if need be.
 
     Its split "validation", or else "test", is the validation split; without either a part of "train" is held out.
-    Raises ValueError for a name that isn't known and a data set without pictures and classes, ConnectionError, within
-    seconds, where it would have to be downloaded and cannot be.
+    Raises ValueError for a name that isn't known and a data set without pictures and classes, and what `prepare` does.
     """
-    name = data.source.partition(":")[2]
-    try:
-        builder = tfds.builder(name, data_dir=os.environ.get("TFDS_DATA_DIR"))
-    except DatasetNotFoundError as error:
-        known = tfds.list_builders(with_community_datasets=False)
-        raise ValueError(f"TensorFlow Datasets has no {name!r}; {nearest(name, known)}") from error
-    image, label = _features(name, builder.info.features)
+    builder = find_builder(data.source)
+    image, label = _features(data.source, builder.info.features)
     class_names = tuple(builder.info.features[label].names)
     check_classes(data.source, class_names)
-    if not builder.is_prepared():
-        _expect_connection(data.source, builder)
-        builder.download_and_prepare()
-    if "train" not in builder.info.splits:
-        raise ValueError(f"{data.source} has no split 'train', only {sorted(builder.info.splits)}")
-
-    def elements(split: str) -> tf.data.Dataset:
-        """(encoded, label) in the order in which they were written."""
-        config = tfds.ReadConfig(try_autocache=False)
-        pictures = builder.as_dataset(
-            split=split, shuffle_files=False, decoders={image: tfds.decode.SkipDecoding()}, read_config=config
-        )
-        return pictures.map(lambda example: (example[image], example[label]))
-
-    def check(split: str) -> Verdict:
-        info = builder.info.splits[split]
-        identity = f"{builder.info.full_name} {builder.data_path} {split} {info.num_bytes} {info.shard_lengths}"
-        numbered = elements(split).enumerate().map(lambda position, element: (position, *element))
-        return audit(
-            numbered,
-            lambda position: elements(split).skip(position).take(1).get_single_element()[0],
-            info.num_examples,
-            identity,
-            f"{data.source} {split}",
-        )
-
-    own = next((split for split in VALIDATION if split in builder.info.splits), None)
-    verdicts = {split: check(split) for split in ("train", own) if split}
-    names = {split: [f"{name} {split}[{i}]" for i in range(len(verdict.labels))] for split, verdict in verdicts.items()}
-    unreadable = [pair for split, verdict in verdicts.items() for pair in verdict.unreadable(names[split])]
-    accept(unreadable, sum(len(verdict.labels) for verdict in verdicts.values()), data.max_bad, data.source)
+    prepared = prepare(data.source, builder, image, label)
+    verdicts, unreadable = prepared.audited(data.max_bad, lambda position, label: label)
     for split, verdict in verdicts.items():
         outside = [i for i in verdict.good if not 0 <= verdict.labels[i] < len(class_names)]
         if outside:
             raise ValueError(
-                f"{names[split][outside[0]]}: its label {verdict.labels[outside[0]]} is outside the "
+                f"{prepared.names(split)[outside[0]]}: its label {verdict.labels[outside[0]]} is outside the "
                 f"{len(class_names)} classes; so are {len(outside) - 1} more"
             )
-
-    def source(split: str, chosen: np.ndarray) -> Sequential:
-        verdict = verdicts[split]
-        of_chosen = [names[split][i] for i in chosen]
-        return Sequential(verdict.labels[chosen], of_chosen, verdict.sizes[chosen], lambda: elements(split), chosen)
-
-    if own:
-        train, validation = source("train", verdicts["train"].good), source(own, verdicts[own].good)
+    if prepared.own:
+        parts = [(split, verdict.good) for split, verdict in verdicts.items()]
     else:
         good = verdicts["train"].good
-        splits = held_out_split(data.source, verdicts["train"].labels[good], class_names, data.held_out)
-        train, validation = (source("train", good[chosen]) for chosen in splits)
+        halves = held_out_split(data.source, verdicts["train"].labels[good], class_names, data.held_out)
+        parts = [("train", good[chosen]) for chosen in halves]
+    train, validation = (prepared.source(split, verdicts[split], chosen) for split, chosen in parts)
     digest = hashlib.sha256(f"{builder.info.full_name} {class_names}".encode())
     for verdict in verdicts.values():
         digest.update(verdict.hashes.tobytes() + verdict.labels.tobytes())
     return Dataset(class_names, train, validation, digest.hexdigest(), tuple(unreadable))
 
 
-def _features(name: str, features) -> tuple[str, str]:
+def find_builder(source: str) -> tfds.core.DatasetBuilder:
+    """The builder that `tfds:NAME` names. Raises ValueError, with the nearest, for a name that isn't known."""
+    name = source.partition(":")[2]
+    try:
+        return tfds.builder(name, data_dir=os.environ.get("TFDS_DATA_DIR"))
+    except DatasetNotFoundError as error:
+        known = tfds.list_builders(with_community_datasets=False)
+        raise ValueError(f"TensorFlow Datasets has no {name!r}; {nearest(name, known)}") from error
+
+
+def prepare(
+    source: str,
+    builder: tfds.core.DatasetBuilder,
+    image: str,
+    label: str,
+    decoders: Mapping[str, tfds.decode.Decoder] = MappingProxyType({}),
+) -> Prepared:
+    """The data set, downloaded and prepared if it wasn't.
+
+    Raises ConnectionError, within seconds, where it would have to be downloaded and cannot be, FileNotFoundError where
+    its archives have to be put in place by hand and are not there, ValueError where it has no split "train".
+    """
+    if not builder.is_prepared():
+        if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
+            _prepare_by_hand(source, builder)
+        else:
+            _expect_connection(source, builder)
+            builder.download_and_prepare()
+    if "train" not in builder.info.splits:
+        raise ValueError(f"{source} has no split 'train', only {sorted(builder.info.splits)}")
+    return Prepared(source, builder, image, label, decoders)
+
+
+def _features(source: str, features) -> tuple[str, str]:
     """The keys of the picture and of its class."""
     keys = []
     for kind in (tfds.features.Image, tfds.features.ClassLabel):
         found = [key for key, feature in features.items() if isinstance(feature, kind)]
         if len(found) != 1:
-            raise ValueError(
-                f"tfds:{name} must have one feature of type {kind.__name__}, not {found}; it has {features}"
-            )
+            raise ValueError(f"{source} must have one feature of type {kind.__name__}, not {found}; it has {features}")
         keys += found
     if features[keys[0]].np_dtype != np.uint8:
-        raise ValueError(f"tfds:{name}: pictures must be uint8, not {features[keys[0]].np_dtype}")
+        raise ValueError(f"{source}: pictures must be uint8, not {features[keys[0]].np_dtype}")
     return keys[0], keys[1]
+
+
+def _prepare_by_hand(title: str, builder: tfds.core.DatasetBuilder) -> None:
+    """Prepares it of archives that nobody may download for another."""
+    try:
+        builder.download_and_prepare()
+    except AssertionError as error:  # what TensorFlow Datasets raises where an archive is missing
+        raise FileNotFoundError(
+            f"{title} is not prepared at {builder.data_path}, and its archives come by hand: {error}"
+        ) from error
 
 
 def _expect_connection(title: str, builder: tfds.core.DatasetBuilder) -> None:

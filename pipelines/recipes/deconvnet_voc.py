@@ -3,11 +3,13 @@
     python -m pipelines train deconvnet_voc --set data.source=folder:OBJECTS
 
 OBJECTS/{train,val}/{images,masks} have a picture of 250x250 for each object of the training pictures, 0.2 million with
-SBD's: its box 1.2 times as large, with all that is not of the object's class background. The second stage, from the
+SBD's: its box 1.2 times as large, with all that is not this object background. The second stage, from the
 first one's weights, on boxes of object proposals (Edge Boxes) with all classes in them, 2.7 million:
 
     python -m pipelines train deconvnet_voc --set data.source=folder:PROPOSALS --set initial=PATH_TO/model.keras
         --set epochs=1 --set "schedule.drop_epochs=(0.25, 0.5, 0.75)"
+
+Crops of whole pictures, which is neither stage, come by `--set data.source=sbd:PATH`, the folder of fcn8s_voc.
 
 Hardware: a GPU of 24 GB for batches of 64, 6 days (the paper: one Titan X). Expected: 69.6 % mean IoU on VOC's test
 pictures by the maximum over 50 proposals of each (Noh et al. 2015, arXiv:1505.04366, Table 1; sections 4.2 and 6.1 have

@@ -4,7 +4,7 @@
 
 Hardware: a GPU of 16 GB, about a day (the paper: 38 hours for two million pictures on a Titan Black). TFDS's
 nyu_depth_v2 has 47,584 training and 654 test pictures of 480x640 with float16 metres; the paper drew from 120,000. The
-schedule is that of section 3.2, two million pictures in batches of 32 with momentum 0.9, but for the rates, 0.1 of the
+schedule is that of section 4.1, two million pictures in batches of 32 with momentum 0.9, but for the rates, 0.1 of the
 fully connected layers and 0.001 of convolutions that had learned ImageNet: nobody publishes those of this trunk, so all
 begin anew at one rate. Expected (Table 1, the coarse network alone): RMSE 0.871 m, RMSE of logarithms 0.283,
 scale-invariant 0.221, 61.8 % within a factor of 1.25. Not run here.

@@ -3,7 +3,7 @@
     python -m pipelines train eigen2014_nyu
 
 Hardware and data: see eigen2014_coarse_nyu; the paper takes 26 hours for 1.5 million pictures, its rates being 0.001,
-0.01 and 0.001 for the three layers (section 3.2), here 0.001 for all. Expected (Table 1): RMSE 0.907 m, RMSE of
+0.01 and 0.001 for the three layers (section 4.1), here 0.001 for all. Expected (Table 1): RMSE 0.907 m, RMSE of
 logarithms 0.285, scale-invariant 0.219, relative error 0.215, 61.1 %, 88.7 % and 97.1 % within a factor of 1.25, 1.25^2
 and 1.25^3. Not run here.
 """

@@ -1,8 +1,8 @@
 """PIDNet-S on Cityscapes' 2,975 fine maps, in its authors' schedule.
 
-    python -m pipelines train pidnet_s_cityscapes --set data.source=folder:PATH
+    python -m pipelines train pidnet_s_cityscapes --set data.source=cityscapes:PATH
 
-The folder is that of pspnet101_cityscapes. Hardware: two GPUs of 24 GB by `--set strategy=mirrored`, a day or two.
+Data: see pspnet101_cityscapes. Hardware: two GPUs of 24 GB by `--set strategy=mirrored`, a day or two.
 Expected: 78.8 % mean IoU on whole pictures of the validation set (README of XuJiacong/PIDNet) from weights that were
 trained on ImageNet, which lie on their drive; less from random ones. Its settings: 484 epochs of 12
 crops of 1024, scales from 0.5 to 2.1, a rate of 0.01 that falls by a power of 0.9, and of the two cross-entropies of
@@ -16,7 +16,7 @@ RECIPE = Recipe(
     model="pidnet_s",
     settings={"auxiliary": True},
     data=Data(
-        "folder:cityscapes", size=(1024, 1024), augment=("random_scale_crop(0.5, 2.1)", "flip"), batch=12, cache=False
+        "tfds:cityscapes", size=(1024, 1024), augment=("random_scale_crop(0.5, 2.1)", "flip"), batch=12, cache=False
     ),
     epochs=484,
     optimizer=Optimizer(learning_rate=0.01, momentum=0.9, weight_decay=5e-4),

@@ -14,9 +14,10 @@ from cvapps.training import JointlyTrained
 from pipelines import endpoints
 from pipelines.data import depth_augment
 from pipelines.data.decode import resize
-from pipelines.data.depth_folders import decode_depth, open_depth_folder
+from pipelines.data.depth_folders import open_depth_folder
 from pipelines.data.maps import MapData, open_data
 from pipelines.data.plan import bound
+from pipelines.data.tfds_maps import open_tfds_depths
 from pipelines.pictures_of_maps import painted, value_sheet
 from pipelines.recipe import Recipe
 from pipelines.tasks.task import Review, Task, principal_output
@@ -86,7 +87,7 @@ def overlay(model: keras.Model, image: np.ndarray, data: MapData):
 
 
 TASK = Task(
-    partial(open_data, sources={"folder": open_depth_folder}, decode=decode_depth, tables=depth_augment.TABLES),
+    partial(open_data, sources={"folder": open_depth_folder, "tfds": open_tfds_depths}, tables=depth_augment.TABLES),
     lambda recipe, data: {},
     objective,
     principal_output,

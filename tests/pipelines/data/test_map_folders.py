@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.data.map_folders import open_label_folder, read_classes, read_mask
+from pipelines.data.label_maps import read_mask
+from pipelines.data.map_folders import open_label_folder, read_classes
 from pipelines.recipe import Data
 from tests.pipelines.data.label_folders import label_folder, scene, write_pair
 
