@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 REQUESTS = Path("assets.extra", "tf_serving_warmup_requests")
-ELSEWHERE = 0.02  # between two answers: another device sums in another order, half precision shows it most
+ELSEWHERE = 0.03  # of an answer's norm: another device sums in another order, half precision shows it most
 
 
 def write_warmup(folder: Path, name: str, picture: np.ndarray, expected: dict[str, np.ndarray], scores: bool) -> None:
@@ -74,8 +74,14 @@ def replay(folder: Path) -> None:
                 answer = session.run(signature.outputs[output].name, feed)
             except tf.errors.OpError as error:
                 raise ValueError(f"the signature {name!r} of {folder} fails: {error.message}") from error
-            if answer.shape != expected.shape or not np.allclose(answer, expected, rtol=0, atol=ELSEWHERE):
-                raise ValueError(f"the signature {name!r} of {folder} answers {answer}, not the model's {expected}")
+            if answer.shape != expected.shape:
+                raise ValueError(f"the signature {name!r} of {folder} answers {answer.shape}, not {expected.shape}")
+            apart = np.linalg.norm(answer - expected) / np.linalg.norm(expected)
+            if not apart <= ELSEWHERE:  # nor NaN
+                raise ValueError(
+                    f"the signature {name!r} of {folder} does not answer as the model: {apart:.1%} of the norm apart, "
+                    f"at most {ELSEWHERE:.0%} is rounding"
+                )
 
 
 def _read(log: PredictionLog) -> tuple[str, dict[str, np.ndarray], str, np.ndarray]:
