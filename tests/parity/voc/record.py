@@ -2,9 +2,9 @@
 
     python tests/parity/voc/record.py AUTHORS_CODE
 
-Reads lib/datasets/voc_eval.py of rbgirshick/py-faster-rcnn at 781a917, cloned into AUTHORS_CODE/rbgirshick/py-faster-rcnn;
-needs NumPy, and nothing of ours. The code is of Python 2 and NumPy 1: what they spell otherwise is replaced on reading.
-Boxes are the devkit's, numbered from 1 and with their last pixel.
+Reads lib/datasets/voc_eval.py of rbgirshick/py-faster-rcnn at 781a917, a clone in the folder AUTHORS_CODE under this
+name; needs NumPy, and nothing of ours. The code is of Python 2 and NumPy 1: what they spell otherwise is replaced on
+reading. Boxes are the devkit's, numbered from 1 and with their last pixel.
 """
 
 import sys
@@ -22,7 +22,6 @@ SPELLINGS = {
     "open(cachefile, 'r')": "open(cachefile, 'rb')",
 }
 PICTURES, CLASSES, SIDE = 30, 3, 100
-SEED = 8
 
 
 def evaluation(clone):
@@ -37,12 +36,12 @@ def evaluation(clone):
 
 
 def made(rng):
-    """Objects [picture, class, difficult, x1 y1 x2 y2], and detections [picture, class, score, x1 y1 x2 y2] near them."""
+    """Objects [picture, class, difficult, x1 y1 x2 y2], detections near them [picture, class, score, x1 y1 x2 y2]."""
     objects, found = [], []
     for picture in range(PICTURES):
         for _ in range(0 if picture == 4 else rng.integers(1, 8)):
             x, y = rng.integers(1, SIDE - 30, 2)
-            box = np.array([x, y, *((x, y) + rng.integers(8, 30, 2))])
+            box = np.array([x, y, *np.add((x, y), rng.integers(8, 30, 2))])
             label = rng.integers(CLASSES)
             objects.append([picture, label, rng.random() < 0.25, *box])
             for _ in range(rng.integers(0, 4)):
@@ -68,9 +67,11 @@ def annotation(rows):
 
 def main(clone):
     voc_eval = evaluation(clone)
-    objects, found = made(np.random.default_rng(SEED))
+    objects, found = made(np.random.default_rng(8))
     counts = [int(((objects[:, 1] == k) & (objects[:, 2] == 0)).sum()) for k in range(CLASSES)]
-    assert all(count % 5 for count in counts), counts  # no recall is a whole tenth, where their points are a rounding off
+    assert all(count % 5 for count in counts), (
+        counts
+    )  # no recall is a whole tenth, where their points are a rounding off
     recorded = dict(objects=objects, found=found)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
