@@ -126,6 +126,7 @@ def _rows(given: Detections | Objects, number: int, kind: str) -> list[dict[str,
     """
     if kind == "masks" and given.masks is None and len(given.boxes):
         raise ValueError("expected a mask for every box, and there are boxes without")
+    more: list[dict[str, Any]]
     if isinstance(given, Objects):
         sizes = areas(given.boxes, given.masks) if given.areas is None else given.areas
         more = [dict(iscrowd=int(crowd)) for crowd in given.crowd]
