@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -15,8 +16,9 @@ from pipelines.pictures import _plain
 from pipelines.pictures_masks import COLOURS, masks_over
 
 WIDTH = 5.0  # inches of a photograph
+LUMA = np.array([0.299, 0.587, 0.114])
 STYLES = ("-", "--", ":")
-OUTLINE = [patheffects.withStroke(linewidth=3, foreground="white", alpha=0.6)]  # seen on dark and on busy ground
+OUTLINE = [patheffects.withStroke(linewidth=2.4, foreground="white", alpha=0.6)]  # seen on dark and on busy ground
 
 
 def detection_sheet(
@@ -30,30 +32,27 @@ def detection_sheet(
 ) -> Figure:
     """A row for each picture (H, W, 3) in [0, 255]: what is there, and what was found with a score of at least `least`.
 
-    A colour is a class; crowds and difficult objects are dashed. Raises ValueError where there is no picture, or not
-    as many of each.
+    Each class of the sheet has its colour, of which there are seven; crowds and difficult objects are dashed. Raises
+    ValueError where there is no picture, or not as many of each.
     """
     if not len(images) or not len(images) == len(found) == len(truth):
         raise ValueError(
             f"expected pictures with what was found and is there, not {[*map(len, (images, found, truth))]}"
         )
+    present = np.unique(np.concatenate([one.classes for one in found] + [one.classes for one in truth]))
+    colours = {int(k): COLOURS[i % len(COLOURS)] for i, k in enumerate(present)}
     shapes = [np.shape(image)[:2] for image in images]
     heights = [WIDTH * height / width + 0.3 for height, width in shapes]
     figure = Figure(figsize=(2 * WIDTH, sum(heights)), layout="constrained")
     grid = figure.subplots(len(images), 2, squeeze=False, height_ratios=heights)
     for i, (left, right) in enumerate(grid):
         objects, detections = truth[i], found[i]
-        _draw(
-            left,
-            images[i],
-            objects,
-            [_name(class_names, k) for k in objects.classes],
-            objects.crowd | objects.difficult,
-        )
+        names = [_name(class_names, k) for k in objects.classes]
+        _draw(left, images[i], objects, names, colours, objects.crowd | objects.difficult)
         kept = detections.scores >= least
         shown = _rows(detections, np.flatnonzero(kept)[np.argsort(-detections.scores[kept], kind="stable")])
         labels = [f"{_name(class_names, k)} {s:.2f}" for k, s in zip(shown.classes, shown.scores, strict=True)]
-        _draw(right, images[i], shown, labels, np.zeros(len(labels), bool))
+        _draw(right, images[i], shown, labels, colours, np.zeros(len(labels), bool))
         left.set_title("  ".join([*captions[i : i + 1], f"{len(objects.boxes)} there"]), fontsize=9)
         right.set_title(f"{len(labels)} of {len(kept)} found have scores of {least:g} or more", fontsize=9)
     return figure
@@ -72,11 +71,16 @@ def _name(class_names: Sequence[str], number: int) -> str:
 
 
 def _draw(
-    axes: Axes, image: np.ndarray, given: Detections | Objects, labels: Sequence[str], dashed: np.ndarray
+    axes: Axes,
+    image: np.ndarray,
+    given: Detections | Objects,
+    labels: Sequence[str],
+    palette: Mapping[int, str],
+    dashed: np.ndarray,
 ) -> None:
     """The photograph with masks as tints, and boxes with labels, the first on top."""
     height, width = np.shape(image)[:2]
-    colours = [COLOURS[k % len(COLOURS)] for k in given.classes]
+    colours = [palette[int(k)] for k in given.classes]
     masks = None if given.masks is None or not colours else decoded(given.masks, (height, width))
     shown = np.clip(np.rint(image), 0, 255).astype(np.uint8)
     axes.imshow(shown if masks is None else masks_over(shown, masks, colours), extent=(0, width, height, 0))
@@ -92,8 +96,9 @@ def _draw(
         )  # fmt: skip
         inside = y1 < 0.05 * height  # there is no room above
         axes.text(
-            np.clip(x1, 0, width), np.clip(y1, 0, height), labels[i], color="white", fontsize=6.5, clip_on=True, zorder=3,
-            va="top" if inside else "bottom", bbox=dict(boxstyle="square,pad=0.12", color=colours[i], linewidth=0),
+            np.clip(x1, 0, width), np.clip(y1, 0, height), labels[i], fontsize=6.5, clip_on=True,
+            color="black" if LUMA @ to_rgb(colours[i]) > 0.6 else "white", va="top" if inside else "bottom", zorder=3,
+            bbox=dict(boxstyle="square,pad=0.12", color=colours[i], linewidth=0),
         )  # fmt: skip
 
 
