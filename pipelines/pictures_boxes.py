@@ -12,7 +12,6 @@ from matplotlib.patches import Rectangle
 
 from cvapps.metrics.detection import Curve
 from cvapps.metrics.instances import Detections, Objects, decoded
-from pipelines.pictures import _plain
 from pipelines.pictures_masks import COLOURS, masks_over
 
 WIDTH = 5.0  # inches of a photograph
@@ -113,7 +112,8 @@ def precision_recall(curves: Mapping[str, Curve], averages: Mapping[str, float],
     columns = math.ceil(len(names) / 24)
     figure = Figure(figsize=(5.2 + 1.7 * columns, 4.4), layout="constrained")
     axes = figure.subplots()
-    _plain(axes)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#e6e6e6", linewidth=0.8)
     for i, name in enumerate(names):
         recall, precision, _ = curves[name]
         reached = np.flatnonzero(precision > 0)[-1] + 1 if (precision > 0).any() else 0

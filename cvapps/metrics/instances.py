@@ -63,13 +63,16 @@ def _check(given: Detections | Objects) -> None:
     for name, value in values.items():
         if value is not None and len(value) != len(boxes):
             raise ValueError(f"expected {name} of {len(boxes)} boxes, not of {len(value)}")
+    if isinstance(given.masks, Sequence) and not all(isinstance(mask, Mapping) for mask in given.masks):
+        values["masks"] = np.asarray(given.masks)  # a list of arrays
     classes = np.asarray(values["classes"])
-    whole = classes.astype("int64")
+    with np.errstate(invalid="ignore"):
+        whole = classes.astype("int64")
     if classes.ndim != 1 or (whole != classes).any() or (whole < -1).any():
         raise ValueError(f"expected classes (P,), whole from 0 and -1 in padding, not {classes}")
     real = whole >= 0
     for name, value in values.items():
-        if isinstance(value, Sequence) and name == "masks":
+        if name == "masks" and isinstance(value, Sequence):
             value = [mask for mask, kept in zip(value, real, strict=True) if kept]
         elif value is not None:
             value = np.asarray(value, KINDS.get(name))[real]

@@ -24,6 +24,7 @@ def test_padding_falls_away(rng):
     assert_array_equal(true.areas, [3, 1])
     assert_array_equal(true.difficult, [True, False])
     assert_array_equal(true.crowd, [False, False])
+    assert_array_equal(Objects(BOXES, [-1, 1, 0], list(masks)).masks, masks[1:])
 
 
 def test_a_picture_without_boxes():
@@ -44,6 +45,7 @@ def test_a_picture_without_boxes():
         (dict(scores=[1, 2, np.nan]), "expected finite scores (P,), not [ 1.  2. nan]"),
         (dict(scores=np.zeros((3, 2))), "expected finite scores (P,)"),
         (dict(classes=[0, 1, 1.5]), "expected classes (P,), whole from 0 and -1 in padding, not [0.  1.  1.5]"),
+        (dict(classes=[0, 1, np.nan]), "expected classes (P,), whole from 0 and -1 in padding, not [ 0.  1. nan]"),
         (dict(classes=[0, 1, -2]), "-1 in padding, not [ 0  1 -2]"),
         (dict(masks=np.zeros((2, 4, 4), bool)), "expected masks of 3 boxes, not of 2"),
         (dict(masks=np.zeros((3, 4, 4))), "expected masks bool (P, H, W), not float64 (3, 4, 4)"),
