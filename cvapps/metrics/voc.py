@@ -50,19 +50,18 @@ class VocAP:
         for given in (found, truth):
             known(given, self.class_names)
         self._objects += np.bincount(truth.classes[~truth.difficult], minlength=len(self.class_names))
-        for k in np.unique(found.classes):
-            mine, true = np.flatnonzero(found.classes == k), truth.classes == k
-            mine = mine[np.argsort(-found.scores[mine], kind="stable")]
-            difficult, taken = truth.difficult[true], np.zeros(true.sum(), bool)
-            for score, overlaps in zip(found.scores[mine], box_iou(found.boxes[mine], truth.boxes[true]), strict=True):
-                enough = len(overlaps) > 0 and overlaps.max() >= self.overlap
-                best = int(np.argmax(overlaps)) if enough else -1
-                if enough and difficult[best]:
-                    continue
-                self._scores[k].append(float(score))
-                self._right[k].append(enough and not taken[best])
-                if enough:
-                    taken[best] = True
+        overlaps = box_iou(found.boxes, truth.boxes)
+        overlaps[found.classes[:, None] != truth.classes] = -1
+        enough = overlaps.max(axis=1, initial=-1) >= self.overlap
+        taken = np.zeros(len(truth.boxes), bool)
+        for i in np.argsort(-found.scores, kind="stable"):
+            best = overlaps[i].argmax() if enough[i] else None
+            if best is not None and truth.difficult[best]:
+                continue
+            self._scores[found.classes[i]].append(float(found.scores[i]))
+            self._right[found.classes[i]].append(best is not None and not taken[best])
+            if best is not None:
+                taken[best] = True
 
     def curves(self) -> dict[str, Curve]:
         """{class: recall and precision after each detection that counts}, of the classes that have objects."""
