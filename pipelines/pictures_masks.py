@@ -36,11 +36,14 @@ def proposals_sheet(image: np.ndarray, found: Proposals, truth: np.ndarray | Non
     return figure
 
 
-def masks_over(image: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """A picture (H, W, 3) in [0, 255], with masks bool (P, H, W) as tints, the first on top: uint8 (H, W, 3)."""
+def masks_over(image: np.ndarray, masks: np.ndarray, colours: Sequence[str] = COLOURS) -> np.ndarray:
+    """A picture (H, W, 3) in [0, 255], with masks bool (P, H, W) as tints, the first on top: uint8 (H, W, 3).
+
+    The masks take the colours in turn.
+    """
     shown = np.clip(image, 0, 255)
     for i in reversed(range(len(masks))):
-        shown = tinted(shown, 255 * np.array(to_rgb(COLOURS[i % len(COLOURS)])), 0.45 * masks[i][..., None])
+        shown = tinted(shown, 255 * np.array(to_rgb(colours[i % len(colours)])), 0.45 * masks[i][..., None])
     return np.asarray(shown, np.uint8)
 
 

@@ -2,6 +2,8 @@
 
 from cvapps.metrics.boundaries import BoundaryScores, boundary_counts, boundary_scores, suppress, thin
 from cvapps.metrics.depth import DepthErrors
+from cvapps.metrics.detection import CocoAP
+from cvapps.metrics.instances import Detections, Objects
 from cvapps.metrics.segmentation import (
     ConfusionMatrix,
     FrequencyWeightedIoU,
@@ -10,15 +12,20 @@ from cvapps.metrics.segmentation import (
     PixelAccuracy,
     class_iou,
 )
+from cvapps.metrics.voc import VocAP
 
 __all__ = [
     "BoundaryScores",
+    "CocoAP",
     "ConfusionMatrix",
     "DepthErrors",
+    "Detections",
     "FrequencyWeightedIoU",
     "MeanAccuracy",
     "MeanIoU",
+    "Objects",
     "PixelAccuracy",
+    "VocAP",
     "boundary_counts",
     "boundary_scores",
     "class_iou",
