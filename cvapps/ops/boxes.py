@@ -1,4 +1,4 @@
-"""Areas and overlaps of boxes `x1 y1 x2 y2`, in float32. A box whose ends are the wrong way round is empty.
+"""Areas, overlaps and other forms of boxes `x1 y1 x2 y2`, in float32. A box with its ends the wrong way round is empty.
 
 Shapes broadcast: (N, 4) with (N, 4) compares pair by pair, (N, 1, 4) with (M, 4) every box with every other.
 """
@@ -37,3 +37,57 @@ def giou(a, b):
     union = area(a) + area(b) - intersection(a, b)
     around = enclosure(a, b)
     return iou(a, b) - ops.divide_no_nan(around - union, around)
+
+
+def is_empty(boxes):
+    """Whether a box has no pixels, or an end that is NaN: (..., 4) -> bool (...)."""
+    boxes = ops.cast(boxes, "float32")
+    return ops.logical_not(ops.all(boxes[..., 2:] > boxes[..., :2], axis=-1))
+
+
+def _limits(size):
+    """The box of a whole picture: (..., 2) heights and widths -> (..., 4)."""
+    corner = ops.flip(ops.cast(size, "float32"), axis=-1)
+    return ops.concatenate([ops.zeros_like(corner), corner], axis=-1)
+
+
+def clip(boxes, size):
+    """The part of each box inside a picture: (..., 4), (..., 2) heights and widths -> (..., 4).
+
+    A box outside becomes an empty one on the border.
+    """
+    corner = _limits(size)[..., 2:]
+    return ops.clip(ops.cast(boxes, "float32"), 0, ops.concatenate([corner, corner], axis=-1))
+
+
+def inside(boxes, size):
+    """Whether the picture holds the whole box: (..., 4), (..., 2) heights and widths -> bool (...).
+
+    Ren et al. 2015, arXiv:1506.01497, section 3.3: anchors that cross the border are left out of training.
+    """
+    boxes, around = ops.cast(boxes, "float32"), _limits(size)
+    return ops.all((boxes[..., :2] >= around[..., :2]) & (boxes[..., 2:] <= around[..., 2:]), axis=-1)
+
+
+def to_cxcywh(boxes):
+    """Centres, widths and heights: (..., 4) -> (..., 4)."""
+    low, high = ops.split(ops.cast(boxes, "float32"), 2, axis=-1)
+    return ops.concatenate([(low + high) / 2, high - low], axis=-1)
+
+
+def from_cxcywh(boxes):
+    """Boxes by their ends of those by centre, width and height: (..., 4) -> (..., 4)."""
+    centre, sides = ops.split(ops.cast(boxes, "float32"), 2, axis=-1)
+    return ops.concatenate([centre - sides / 2, centre + sides / 2], axis=-1)
+
+
+def to_xywh(boxes):
+    """Upper left corners, widths and heights, as COCO's files have them: (..., 4) -> (..., 4)."""
+    low, high = ops.split(ops.cast(boxes, "float32"), 2, axis=-1)
+    return ops.concatenate([low, high - low], axis=-1)
+
+
+def from_xywh(boxes):
+    """Boxes by their ends of those by upper left corner, width and height: (..., 4) -> (..., 4)."""
+    low, sides = ops.split(ops.cast(boxes, "float32"), 2, axis=-1)
+    return ops.concatenate([low, low + sides], axis=-1)
