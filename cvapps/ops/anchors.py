@@ -56,7 +56,9 @@ def priors(strides, sides, ratios):
 
 RATIOS = (0.5, 1.0, 2.0)
 FASTER_RCNN = rectangles((128, 256, 512), RATIOS)  # the paper's nine, on one map of stride 16
-RPN = {stride: rectangles((8 * stride,), RATIOS) for stride in (4, 8, 16, 32, 64)}  # on a pyramid: arXiv:1612.03144, 4.1
+RPN = {
+    stride: rectangles((8 * stride,), RATIOS) for stride in (4, 8, 16, 32, 64)
+}  # on a pyramid: arXiv:1612.03144, 4.1
 RETINANET = {stride: rectangles(octaves(4 * stride), RATIOS) for stride in (8, 16, 32, 64, 128)}
 
 STEPS300 = (8, 16, 32, 64, 100, 300)  # of the authors' configuration; the paper divides the picture by the map

@@ -1,6 +1,7 @@
 """Areas, overlaps and other forms of boxes `x1 y1 x2 y2`, in float32. A box with its ends the wrong way round is empty.
 
-Shapes broadcast: (N, 4) with (N, 4) compares pair by pair, (N, 1, 4) with (M, 4) every box with every other.
+Shapes broadcast: (N, 4) with (N, 4) compares pair by pair, (N, 1, 4) with (M, 4) every box with every other. Of two
+tensors one may be a constant and the other a symbol of a functional graph, in either order.
 """
 
 from keras import ops
@@ -25,7 +26,7 @@ def enclosure(a, b):
 def iou(a, b):
     """Intersection over union in [0, 1]; 0 for two empty boxes: (..., 4), (..., 4) -> (...)."""
     shared = intersection(a, b)
-    return ops.divide_no_nan(shared, area(a) + area(b) - shared)
+    return ops.divide_no_nan(shared, ops.add(area(a), area(b)) - shared)
 
 
 def giou(a, b):
@@ -34,7 +35,7 @@ def giou(a, b):
     Rezatofighi et al. 2019, arXiv:1902.09630, Algorithm 1. Of two boxes that share nothing it still tells how far apart
     they are.
     """
-    union = area(a) + area(b) - intersection(a, b)
+    union = ops.add(area(a), area(b)) - intersection(a, b)
     around = enclosure(a, b)
     return iou(a, b) - ops.divide_no_nan(around - union, around)
 
@@ -45,10 +46,9 @@ def is_empty(boxes):
     return ops.logical_not(ops.all(boxes[..., 2:] > boxes[..., :2], axis=-1))
 
 
-def _limits(size):
-    """The box of a whole picture: (..., 2) heights and widths -> (..., 4)."""
-    corner = ops.flip(ops.cast(size, "float32"), axis=-1)
-    return ops.concatenate([ops.zeros_like(corner), corner], axis=-1)
+def _corner(size):
+    """x and y of a picture's lower right corner: (..., 2) heights and widths -> (..., 2)."""
+    return ops.flip(ops.cast(size, "float32"), axis=-1)
 
 
 def clip(boxes, size):
@@ -56,8 +56,8 @@ def clip(boxes, size):
 
     A box outside becomes an empty one on the border.
     """
-    corner = _limits(size)[..., 2:]
-    return ops.clip(ops.cast(boxes, "float32"), 0, ops.concatenate([corner, corner], axis=-1))
+    corner = _corner(size)
+    return ops.minimum(ops.maximum(ops.cast(boxes, "float32"), 0), ops.concatenate([corner, corner], axis=-1))
 
 
 def inside(boxes, size):
@@ -65,8 +65,8 @@ def inside(boxes, size):
 
     Ren et al. 2015, arXiv:1506.01497, section 3.3: anchors that cross the border are left out of training.
     """
-    boxes, around = ops.cast(boxes, "float32"), _limits(size)
-    return ops.all((boxes[..., :2] >= around[..., :2]) & (boxes[..., 2:] <= around[..., 2:]), axis=-1)
+    low, high = ops.split(ops.cast(boxes, "float32"), 2, axis=-1)
+    return ops.all(ops.logical_and(low >= 0, ops.less_equal(high, _corner(size))), axis=-1)
 
 
 def to_cxcywh(boxes):

@@ -31,7 +31,9 @@ def encode_deltas(boxes, anchors, weights):
     """
     centre, sides = _sides(boxes)
     origin, unit = _sides(anchors)
-    deltas = ops.concatenate([(centre - origin) / unit, ops.log(sides / unit)], axis=-1)
+    deltas = ops.concatenate(
+        [ops.divide(ops.subtract(centre, origin), unit), ops.log(ops.divide(sides, unit))], axis=-1
+    )
     return deltas * ops.cast(weights, "float32")
 
 
@@ -40,7 +42,8 @@ def decode_deltas(deltas, anchors, weights):
     shift, growth = ops.split(ops.cast(deltas, "float32") / ops.cast(weights, "float32"), 2, axis=-1)
     origin, unit = ops.split(to_cxcywh(anchors), 2, axis=-1)
     growth = ops.minimum(growth, LIMIT)
-    return from_cxcywh(ops.concatenate([origin + shift * unit, unit * ops.exp(growth)], axis=-1))
+    centre, sides = ops.add(origin, ops.multiply(shift, unit)), ops.multiply(unit, ops.exp(growth))
+    return from_cxcywh(ops.concatenate([centre, sides], axis=-1))
 
 
 def encode_cell(boxes, points, stride, size):
@@ -51,17 +54,16 @@ def encode_cell(boxes, points, stride, size):
     and 2.2.
     """
     centre, sides = _sides(boxes)
-    place = (centre - ops.cast(points, "float32")) / stride + 0.5
+    place = ops.subtract(centre, ops.cast(points, "float32")) / stride + 0.5
     return ops.concatenate([place, ops.sqrt(sides / ops.flip(ops.cast(size, "float32"), axis=-1))], axis=-1)
 
 
 def decode_cell(numbers, points, stride, size):
     """Boxes of YOLO's numbers: (..., 4), (..., 2) -> (..., 4). Undoes `encode_cell`."""
     place, root = ops.split(ops.cast(numbers, "float32"), 2, axis=-1)
-    centre = ops.cast(points, "float32") + (place - 0.5) * stride
-    return from_cxcywh(
-        ops.concatenate([centre, ops.square(root) * ops.flip(ops.cast(size, "float32"), axis=-1)], axis=-1)
-    )
+    centre = ops.add(ops.cast(points, "float32"), (place - 0.5) * stride)
+    sides = ops.square(root) * ops.flip(ops.cast(size, "float32"), axis=-1)
+    return from_cxcywh(ops.concatenate([centre, sides], axis=-1))
 
 
 def encode_logistic(boxes, anchors, stride):
@@ -72,16 +74,17 @@ def encode_logistic(boxes, anchors, stride):
     """
     centre, sides = _sides(boxes)
     origin, unit = _sides(anchors)
-    place = ops.clip((centre - origin) / stride + 0.5, NARROWEST, 1 - NARROWEST)
-    return ops.concatenate([ops.log(place / (1 - place)), ops.log(sides / unit)], axis=-1)
+    place = ops.clip(ops.subtract(centre, origin) / stride + 0.5, NARROWEST, 1 - NARROWEST)
+    return ops.concatenate([ops.log(place / (1 - place)), ops.log(ops.divide(sides, unit))], axis=-1)
 
 
 def decode_logistic(numbers, anchors, stride):
     """Boxes of YOLO v3's numbers: (..., 4), (..., 4) -> (..., 4). Undoes `encode_logistic`."""
     place, growth = ops.split(ops.cast(numbers, "float32"), 2, axis=-1)
     origin, unit = ops.split(to_cxcywh(anchors), 2, axis=-1)
-    centre = origin + (ops.sigmoid(place) - 0.5) * stride
-    return from_cxcywh(ops.concatenate([centre, unit * ops.exp(ops.minimum(growth, LIMIT))], axis=-1))
+    centre = ops.add(origin, (ops.sigmoid(place) - 0.5) * stride)
+    sides = ops.multiply(unit, ops.exp(ops.minimum(growth, LIMIT)))
+    return from_cxcywh(ops.concatenate([centre, sides], axis=-1))
 
 
 def encode_sides(boxes, points, stride):
@@ -91,15 +94,15 @@ def encode_sides(boxes, points, stride):
     arXiv:1904.01355, equation 1; in strides as the authors' later code has it.
     """
     boxes, points = ops.cast(boxes, "float32"), ops.cast(points, "float32")
-    sides = ops.concatenate([points - boxes[..., :2], boxes[..., 2:] - points], axis=-1)
-    return sides / ops.cast(stride, "float32")[..., None]
+    sides = [ops.subtract(points, boxes[..., :2]), ops.subtract(boxes[..., 2:], points)]
+    return ops.concatenate(sides, axis=-1) / ops.cast(stride, "float32")[..., None]
 
 
 def decode_sides(sides, points, stride):
     """Boxes of distances in strides: (..., 4), (..., 2) -> (..., 4). Undoes `encode_sides`."""
     sides = ops.cast(sides, "float32") * ops.cast(stride, "float32")[..., None]
     points = ops.cast(points, "float32")
-    return ops.concatenate([points - sides[..., :2], points + sides[..., 2:]], axis=-1)
+    return ops.concatenate([ops.subtract(points, sides[..., :2]), ops.add(points, sides[..., 2:])], axis=-1)
 
 
 def centreness(sides):

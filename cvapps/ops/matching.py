@@ -7,10 +7,25 @@ the number of the box, or BACKGROUND, or IGNORED where neither should be learned
 import keras
 from keras import ops
 
-from cvapps.ops.boxes import area
+from cvapps.ops.boxes import area, iou, to_cxcywh
 from cvapps.ops.coding import encode_sides
 
 BACKGROUND, IGNORED = -1, -2
+
+
+def overlap_in_cell(anchors, boxes, stride):
+    """IoU of the shapes where a box's centre is in the anchor's cell, else 0: (A, 4), (..., G, 4) -> (..., A, G).
+
+    The cell is `stride` pixels wide, a number or (A,), with the anchor in its middle. YOLO v3 learns a box at the
+    anchor that has most of this, on any of its maps: `match_low_quality` with infinite thresholds. Redmon & Farhadi
+    2018, arXiv:1804.02767, section 2.1.
+    """
+    origin, unit = ops.split(to_cxcywh(anchors)[:, None], 2, axis=-1)
+    centre, sides = ops.split(to_cxcywh(boxes)[..., None, :, :], 2, axis=-1)
+    place = ops.subtract(centre, origin) / ops.cast(stride, "float32")[..., None, None]
+    within = ops.all((place >= -0.5) & (place < 0.5), axis=-1)
+    shapes = [ops.concatenate([-x, x], axis=-1) for x in (unit, sides)]
+    return ops.where(within, iou(*shapes), 0.0)
 
 
 def _known(overlap, valid):
@@ -55,7 +70,7 @@ def match_low_quality(overlap, valid, low, high):
     """
     shared = _known(overlap, valid)
     highest = ops.max(shared, axis=-2, keepdims=True)
-    unsurpassed = ops.any((shared == highest) & (highest > 0), axis=-1)
+    unsurpassed = ops.any((shared >= highest) & (highest > 0), axis=-1)
     number = ops.cast(ops.argmax(shared, axis=-1), "int32")
     return ops.where(unsurpassed, number, match_threshold(overlap, valid, low, high))
 
@@ -106,7 +121,7 @@ def match_points(points, boxes, valid, lowest, highest, radius):
     lowest, highest, radius = (ops.cast(x, "float32")[..., None] for x in (lowest, highest, radius))
     sides = encode_sides(boxes, points[:, None], 1)
     farthest = ops.max(sides, axis=-1)
-    off = ops.max(ops.abs(points[:, None] - (boxes[..., :2] + boxes[..., 2:]) / 2), axis=-1)
+    off = ops.max(ops.abs(ops.subtract(points[:, None], (boxes[..., :2] + boxes[..., 2:]) / 2)), axis=-1)
     within = (ops.min(sides, axis=-1) > 0) & (off < radius) & (farthest >= lowest) & (farthest <= highest)
     possible = within & valid[..., None, :]
     smallest = ops.argmin(ops.where(possible, area(boxes), float("inf")), axis=-1)
@@ -114,5 +129,5 @@ def match_points(points, boxes, valid, lowest, highest, radius):
 
 
 def take_matched(values, matched):
-    """What belongs to each anchor's box: (..., G, C), int32 (..., A) -> (..., A, C). Of the first box where unmatched."""
+    """What belongs to each anchor's box: (..., G, C), int32 (..., A) -> (..., A, C). Unmatched ones get the first."""
     return ops.take_along_axis(values, ops.maximum(matched, 0)[..., None], axis=-2)

@@ -24,12 +24,12 @@ def sample(matched, count, fraction, seed):
     matched = ops.pad(matched, [[0, 0]] * (len(matched.shape) - 1) + [[0, count]], constant_values=IGNORED)
     noise = keras.random.uniform(ops.shape(matched), dtype="float32", seed=seed)
     positive, positives = ops.top_k(ops.where(matched >= 0, noise, -1.0), most)
-    negative, negatives = ops.top_k(ops.where(matched == BACKGROUND, noise, -1.0), count)
+    negative, negatives = ops.top_k(ops.where(ops.equal(matched, BACKGROUND), noise, -1.0), count)
     found = ops.sum(ops.cast(positive >= 0, "int32"), axis=-1, keepdims=True)
     left = ops.sum(ops.cast(negative >= 0, "int32"), axis=-1, keepdims=True)
     place = ops.arange(count, dtype="int32")
-    valid = place < found + left
-    source = ops.where(place < found, place, place - found + most)
+    valid = ops.less(place, found + left)
+    source = ops.where(ops.less(place, found), place, ops.subtract(place, found - most))
     drawn = ops.take_along_axis(ops.concatenate([positives, negatives], axis=-1), source, axis=-1)
     return ops.where(valid, ops.cast(drawn, "int32"), 0), valid
 
@@ -40,7 +40,7 @@ def hard_negatives(loss, matched, ratio):
     The ratio is by picture, so one without a box has none. Of equal losses the first counts. Liu et al. 2015,
     arXiv:1512.02325, section 2.2: 3 to 1.
     """
-    background = matched == BACKGROUND
+    background = ops.equal(matched, BACKGROUND)
     most = ratio * ops.sum(ops.cast(matched >= 0, "float32"), axis=-1, keepdims=True)
     loss = ops.where(background, ops.stop_gradient(ops.cast(loss, "float32")), -float("inf"))
     rank = ops.argsort(ops.argsort(-loss, axis=-1), axis=-1)
