@@ -7,20 +7,31 @@ tensors one may be a constant and the other a symbol of a functional graph, in e
 from keras import ops
 
 
+def _ends(boxes):
+    """x1, y1, x2 and y2 one by one: what compares every box with every other never holds four numbers for each pair."""
+    return ops.unstack(ops.cast(boxes, "float32"), 4, axis=-1)
+
+
+def _spanned(x1, y1, x2, y2):
+    """Square pixels between ends: four of (...) -> (...)."""
+    return ops.maximum(x2 - x1, 0) * ops.maximum(y2 - y1, 0)
+
+
 def area(boxes):
     """Square pixels: (..., 4) -> (...)."""
-    x1, y1, x2, y2 = ops.unstack(ops.cast(boxes, "float32"), 4, axis=-1)
-    return ops.maximum(x2 - x1, 0) * ops.maximum(y2 - y1, 0)
+    return _spanned(*_ends(boxes))
 
 
 def intersection(a, b):
     """Square pixels in both boxes: (..., 4), (..., 4) -> (...)."""
-    return area(ops.concatenate([ops.maximum(a[..., :2], b[..., :2]), ops.minimum(a[..., 2:], b[..., 2:])], axis=-1))
+    (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = _ends(a), _ends(b)
+    return _spanned(ops.maximum(ax1, bx1), ops.maximum(ay1, by1), ops.minimum(ax2, bx2), ops.minimum(ay2, by2))
 
 
 def enclosure(a, b):
     """Square pixels of the smallest box around both: (..., 4), (..., 4) -> (...)."""
-    return area(ops.concatenate([ops.minimum(a[..., :2], b[..., :2]), ops.maximum(a[..., 2:], b[..., 2:])], axis=-1))
+    (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = _ends(a), _ends(b)
+    return _spanned(ops.minimum(ax1, bx1), ops.minimum(ay1, by1), ops.maximum(ax2, bx2), ops.maximum(ay2, by2))
 
 
 def iou(a, b):
