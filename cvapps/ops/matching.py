@@ -88,10 +88,11 @@ def _best_pair(step, chosen, left):
 
 
 @keras.saving.register_keras_serializable("cvapps")
-class _OneToOne(keras.Operation):
-    """IoU (..., A, G), bool (..., G) -> int32 (..., A). An operation because a loop alone can't be saved in a graph."""
+class OneToOne(keras.Operation):
+    """Each box's own anchor in `match_bipartite`, as one node of a functional model: a loop alone can't be saved."""
 
     def call(self, overlap, valid):
+        """IoU (..., A, G), bool (..., G) -> int32 (..., A)."""
         left = _known(overlap, valid)
         count = ops.max(ops.sum(ops.cast(valid, "int32"), axis=-1))
         start = ops.zeros_like(count), ops.full_like(left[..., 0], BACKGROUND, dtype="int32"), left
@@ -105,7 +106,7 @@ def match_bipartite(overlap, valid, threshold):
     first, then the largest among the anchors and boxes that remain; so of two boxes with the same best anchor both get
     one. A box that no anchor touches gets none. torchvision lets the later box take the anchor and the other lose it.
     """
-    chosen = _OneToOne()(overlap, valid)
+    chosen = OneToOne()(overlap, valid)
     return ops.where(chosen >= 0, chosen, match_threshold(overlap, valid, threshold, threshold))
 
 
