@@ -47,6 +47,20 @@ def test_how_many_default_boxes_ssd_has(name, total):
     assert sum(len(anchors.tile(cell, (side, side), stride)) for (stride, cell), side in levels) == total
 
 
+@pytest.mark.parametrize(
+    ("name", "sides"),  # min_sizes and the last of max_sizes in the authors' ssd_pascal.py, ssd_coco.py, ssd_pascal_512
+    [
+        ("SSD300", [30, 60, 111, 162, 213, 264, 315]),
+        ("SSD300_COCO", [21, 45, 99, 153, 207, 261, 315]),
+        ("SSD512", [35.84, 76.8, 153.6, 230.4, 307.2, 384, 460.8, 537.6]),
+    ],
+)
+def test_the_sides_of_ssd_s_squares(name, sides):
+    squares = np.stack([shapes(cell)[:2] for cell in getattr(anchors, name).values()])
+    expected = np.stack([sides[:-1], np.sqrt(np.multiply(sides[:-1], sides[1:]))], axis=-1)
+    assert_allclose(squares, np.repeat(expected[..., None], 2, axis=-1), **SAME_MATH)
+
+
 def test_ssd_s_default_boxes():
     """conv4_3 at scale 0.1 and its first boxes, and the last map, whose boxes are around the picture's middle."""
     root = np.sqrt(2)

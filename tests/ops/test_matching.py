@@ -168,6 +168,17 @@ def test_points_learn_the_smallest_box_of_their_level(strides, rng):
     assert {0, BACKGROUND} < set(np.ravel(expected))
 
 
+@pytest.mark.parametrize(("radius", "matched"), [(24, BACKGROUND), (24.5, 0)])
+def test_a_point_at_the_radius_is_too_far(radius, matched):
+    truth, valid = np.array([[6.0, 4, 58, 44]]), np.array([True])  # 24 pixels from the point's x to the centre's
+    assert_array_equal(matching.match_points(np.array([[8.0, 24]]), truth, valid, 0, 64, radius), [matched])
+
+
+def test_a_centre_between_two_cells_is_in_the_second():
+    places = anchors.tile(anchors.centred([(8, 8)]), (1, 2), 8)
+    assert_array_equal(matching.overlap_in_cell(places, np.array([[4.0, 0, 12, 8]]), 8), [[0], [1]])
+
+
 def test_yolo_s_best_shape_in_the_cell_of_the_centre(rng):
     cells = {8: anchors.centred([(10, 13), (16, 30)]), 16: anchors.centred([(30, 24)])}
     places = np.concatenate([anchors.tile(cell, (64 // s, 64 // s), s) for s, cell in cells.items()])
