@@ -48,7 +48,7 @@ def test_how_many_default_boxes_ssd_has(name, total):
 
 
 @pytest.mark.parametrize(
-    ("name", "sides"),  # min_sizes and the last of max_sizes in the authors' ssd_pascal.py, ssd_coco.py, ssd_pascal_512
+    ("name", "sides"),  # min_sizes and the last of max_sizes in the authors' configurations
     [
         ("SSD300", [30, 60, 111, 162, 213, 264, 315]),
         ("SSD300_COCO", [21, 45, 99, 153, 207, 261, 315]),
