@@ -1,5 +1,6 @@
 """Overlaps of boxes against a loop in float64."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -37,3 +38,46 @@ def test_half_and_integer_boxes_are_measured_in_float32():
     box = np.array([0, 0, 1000, 1000])  # its area has no float16
     assert float(boxes.area(box)) == float(boxes.area(box.astype("float16"))) == 1e6
     np.testing.assert_allclose(boxes.iou(box.astype("float16"), box.astype("float16")), 1, **SAME_MATH)
+
+
+def test_a_constant_and_a_symbol_in_either_order(some):
+    a, b = some
+    constant, symbol = keras.ops.convert_to_tensor(a[:, None]), keras.Input((4,))
+    for overlap in (boxes.iou, boxes.giou):
+        np.testing.assert_allclose(
+            keras.Model(symbol, overlap(constant, symbol))(b), overlap(a[:, None], b), **SAME_MATH
+        )
+        np.testing.assert_allclose(
+            keras.Model(symbol, overlap(symbol, constant))(b), overlap(b, a[:, None]), **SAME_MATH
+        )
+
+
+def test_boxes_without_pixels():
+    found = boxes.is_empty(
+        np.array([[0, 0, 1, 1], [3, 3, 3, 9], [3, 3, 9, 3], [5, 5, 4, 9], [np.nan, 0, 1, 1], [0, 0, 1, np.nan]])
+    )
+    np.testing.assert_array_equal(found, [False, True, True, True, True, True])
+
+
+def test_boxes_cut_to_the_picture():
+    some = np.array([[-5, -6, 7, 8], [10, 20, 99, 98], [3, 4, 5, 6], [-9, 2, -3, 4], [60, 0, 70, 9]])
+    expected = np.array([[0, 0, 7, 8], [10, 20, 50, 30], [3, 4, 5, 6], [0, 2, 0, 4], [50, 0, 50, 9]])
+    np.testing.assert_array_equal(boxes.clip(some, (30, 50)), expected)
+    np.testing.assert_array_equal(boxes.inside(some, (30, 50)), [False, False, True, False, False])
+    np.testing.assert_array_equal(boxes.inside(expected, (30, 50)), [True] * 5)
+    sizes = np.array([[[30, 50]], [[6, 5]]])  # of two pictures
+    both = np.asarray(boxes.clip(np.stack([some, some]), sizes))
+    np.testing.assert_array_equal(both[0], expected)
+    np.testing.assert_array_equal(both[1, :2], [[0, 0, 5, 6], [5, 6, 5, 6]])
+    np.testing.assert_array_equal(boxes.inside(np.stack([some, some]), sizes)[1], [False, False, True, False, False])
+
+
+def test_other_forms_of_boxes(some):
+    a, _ = some
+    x1, y1, x2, y2 = a.T.astype("float64")
+    middle = np.stack([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1], axis=-1)
+    np.testing.assert_allclose(boxes.to_cxcywh(a), middle, **SAME_MATH)
+    np.testing.assert_allclose(boxes.from_cxcywh(middle), a, **SAME_MATH)
+    corner = np.stack([x1, y1, x2 - x1, y2 - y1], axis=-1)
+    np.testing.assert_allclose(boxes.to_xywh(a), corner, **SAME_MATH)
+    np.testing.assert_allclose(boxes.from_xywh(corner), a, **SAME_MATH)
