@@ -14,7 +14,9 @@ def area(boxes):
 
 def intersection(a, b):
     """Square pixels in both boxes: (..., 4), (..., 4) -> (...)."""
-    return area(ops.concatenate([ops.maximum(a[..., :2], b[..., :2]), ops.minimum(a[..., 2:], b[..., 2:])], axis=-1))
+    (left, top, right, bottom), (x1, y1, x2, y2) = (ops.unstack(ops.cast(x, "float32"), 4, axis=-1) for x in (a, b))
+    width = ops.maximum(ops.minimum(right, x2) - ops.maximum(left, x1), 0)
+    return width * ops.maximum(ops.minimum(bottom, y2) - ops.maximum(top, y1), 0)
 
 
 def enclosure(a, b):
