@@ -63,8 +63,8 @@ def paste_masks(masks, boxes, height, width):
         first, last = ops.trunc(centre - half)[..., None], ops.trunc(centre + half)[..., None]
         pixel = np.arange(side, dtype="float32")
         scale = (cells + 2) / ops.maximum(last - first + 1, 1)
-        place = ops.clip((pixel - first + 0.5) * scale - 0.5, 0, cells + 1)[..., None]
-        inside = ops.logical_and(pixel >= first, pixel <= last)[..., None]
+        place = ops.clip((0.5 - first + pixel) * scale - 0.5, 0, cells + 1)[..., None]
+        inside = ops.logical_and(first <= pixel, last >= pixel)[..., None]
         tent = ops.maximum(1 - ops.abs(place - np.arange(1, cells + 1, dtype="float32")), 0)
         return tent * ops.cast(inside, "float32")
 

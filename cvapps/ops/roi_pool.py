@@ -57,7 +57,7 @@ def _bins(first, last, side, size):
     first = ops.maximum(first, 0)[..., None]
     cells = ops.maximum(ops.minimum(last, side - 1)[..., None] - first + 1, 0)
     i = np.arange(size, dtype="int32")
-    low, high = i * cells // size, ((i + 1) * cells + size - 1) // size
+    low, high = cells * i // size, (cells * (i + 1) + size - 1) // size
     table = sum((ops.cast(high - low >= 2**k, "int32") for k in range(1, _longest(side, size).bit_length())), high * 0)
     length = 2**table
     return ops.minimum(first + low, side - 1), ops.clip(first + high - length, 0, side - 1), table, high > low

@@ -48,12 +48,12 @@ class NonMaxSuppression(keras.Operation):
 
         boxes, classes = prepare(boxes, "float32", 4), prepare(classes, "int32")
         flat, valid = prepare(scores, "float32"), prepare(valid, "bool")
-        candidates = ops.logical_and(valid, flat == flat)  # NaN alone isn't itself
-        key = ops.where(candidates, ops.minimum(-flat, np.finfo("float32").max), np.inf)
-        order = ops.cast(ops.argsort(key, axis=-1), "int32")  # the candidates are its head
-        ranked = ops.take_along_axis(boxes, order[..., None], axis=1), ops.take_along_axis(classes, order, axis=1)
-        kept = self.greedy(*ranked, ops.sum(ops.cast(candidates, "int32"), axis=-1, keepdims=True), size)
-        places = kept.shape[-1]
+        alive = ops.logical_and(valid, flat == flat)  # NaN alone isn't itself
+        worse = ops.where(flat == 0, 0.0, -flat)  # one zero: XLA sorts -0 before 0
+        order = ops.cast(ops.argsort(ops.where(alive, worse, np.inf), axis=-1), "int32")
+        alive, classes = (ops.take_along_axis(x, order, axis=1) for x in (alive, classes))
+        kept = self.greedy(ops.take_along_axis(boxes, order[..., None], axis=1), classes, alive, size)
+        places = shape[-1] + missing
         place = ops.where(kept, np.arange(places, dtype="int32"), places)
         place = ops.pad(place, [(0, 0), (0, max(0, self.count - places))], constant_values=places)
         place = ops.sort(place, axis=-1)[:, : self.count]
@@ -61,18 +61,19 @@ class NonMaxSuppression(keras.Operation):
         indices = ops.where(filled, ops.take_along_axis(order, ops.minimum(place, places - 1), axis=1), 0)
         return [ops.reshape(x, (*ops.shape(scores)[:-1], self.count)) for x in (indices, filled)]
 
-    def greedy(self, boxes, classes, candidates, size):
-        """Which to keep of ranked boxes (B, M, 4) with classes (B, M), the first (B, 1) of which count: bool (B, M).
+    def greedy(self, boxes, classes, alive, size):
+        """Which to keep of ranked boxes (B, M, 4), classes (B, M) and bool (B, M) of those that count: bool (B, M).
 
         Block by block: what earlier blocks kept suppresses first. Within a block each box that nothing kept overlaps
         is kept, and again with what that changes; after k rounds the first k boxes are decided, mostly all of them.
         It ends when `count` are kept.
         """
-        total = boxes.shape[1]
-        blocks = total // size
-        boxes, classes = ops.reshape(boxes, (-1, blocks, size, 4)), ops.reshape(classes, (-1, blocks, size))
-        alive = ops.reshape(np.arange(total, dtype="int32") < candidates, (-1, blocks, size))
+        blocks = boxes.shape[1] // size
+        boxes = ops.reshape(boxes, (-1, blocks, size, 4))
+        classes, alive = (ops.reshape(x, (-1, blocks, size)) for x in (classes, alive))
         earlier = np.triu(np.ones((size, size), bool), 1)
+        number = np.arange(blocks, dtype="int32")
+        end = ops.max(ops.where(ops.any(alive, axis=-1), number + 1, 0), axis=-1)
 
         def overlaps(i, j):  # of block i, by rows, with block j
             first, second = ops.take(boxes, i, axis=1), ops.take(boxes, j, axis=1)
@@ -95,11 +96,11 @@ class NonMaxSuppression(keras.Operation):
                 lambda before, now: (now, spare(mine, now, within)),
                 (ops.zeros_like(mine), mine),
             )[1]
-            here = ops.reshape(np.arange(blocks) == i, (-1, 1))
+            here = ops.equal(number, i)[:, None]
             return i + 1, ops.logical_or(kept, ops.logical_and(here, mine[:, None]))
 
         def unfinished(i, kept):
             found = ops.sum(ops.cast(kept, "int32"), axis=(1, 2))
-            return ops.any(ops.logical_and(found < self.count, i * size < candidates[:, 0]))
+            return ops.any(ops.logical_and(found < self.count, i < end))
 
-        return ops.reshape(ops.while_loop(unfinished, decide, (0, ops.zeros_like(alive)))[1], (-1, total))
+        return ops.reshape(ops.while_loop(unfinished, decide, (0, ops.zeros_like(alive)))[1], (-1, blocks * size))
