@@ -53,7 +53,7 @@ def paste_masks(masks, boxes, height, width):
 
     He et al. 2017, arXiv:1703.06870, section 3.1 (inference), as torchvision pastes: a border of one 0 around the mask,
     the box larger by as much, its ends cut to whole pixels, both inside; bilinear between the mask's cells. What is in
-    the mask (probabilities) is in the result. An inverted box gives zeros.
+    the mask (probabilities) is in the result. A box inverted by a pixel or more gives zeros, one without area a pixel.
     """
     cells = masks.shape[-1]
     x1, y1, x2, y2 = ops.unstack(ops.cast(boxes, "float32"), 4, axis=-1)
