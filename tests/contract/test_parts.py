@@ -23,6 +23,7 @@ from cvapps.layers.pooling import BedOfNails, MaxPoolingWithSwitches, MaxUnpooli
 from cvapps.layers.resizing import AdaptiveAveragePooling2D, ResizeLike
 from cvapps.losses import boundary, depth, detection, edges, embedding, object_masks, segmentation
 from cvapps.ops import anchors, boxes, channels, coding, interpolation, matching, pooling, sampling, upsampling
+from cvapps.ops import boxes, channels, interpolation, pooling, regions, roi_pool, suppression, upsampling
 from tests.backends import compiled, gradient
 from tests.tolerances import EXACT, HALF, REORDERED
 
@@ -38,6 +39,7 @@ OVERLAP = np.asarray(boxes.iou(PAIR[:, :, None], PAIR[::-1, None]))
 SHIFTS = np.random.default_rng(2).normal(size=(8, 4)).astype("float32")
 VALID = np.arange(8) < np.array([[5], [0]])
 MATCHED = np.array([[0, -1, -2, 3, 0, -1, -1, -2], [-1] * 8], "int32")
+REGIONS = np.stack([BOXES, OTHERS])
 CLASSES = np.array([0, 1, 0, 2, 1, 2, 0, 1])
 VECTORS = RNG.normal(size=(8, 5)).astype("float32")
 SIGNS = np.array([1, -1, 1, 1, -1, 1, -1, 1], "float32")
@@ -142,6 +144,24 @@ OPS = {
     "decode_sides": (lambda x, y: coding.decode_sides(x, y, 16), [SHIFTS, OTHERS[..., :2]], "float32"),
     "centreness": (coding.centreness, [np.abs(SHIFTS)], "float32"),
     "max_unpool": (lambda x, switches: pooling.max_unpool(x, switches, (6, 8)), [SMALL, SWITCHES], None),
+    "nms": (
+        lambda boxes, scores, classes, valid: suppression.nms(boxes, scores, valid, 0.1, 5, classes),
+        [REGIONS, PLACES[:, :8, 0], np.stack([CLASSES, CLASSES[::-1]]), PLACES[:, :8, 1] < 8],
+        "int32",
+    ),
+    "roi_pool": (lambda x, boxes: roi_pool.roi_pool(x, boxes, 8, 3), [IMAGE, REGIONS], None),
+    "roi_align": (lambda x, boxes: regions.roi_align(x, boxes, 8, 3, 3, True), [IMAGE, REGIONS], None),
+    "pyramid_roi_align": (
+        lambda x, small, boxes: regions.pyramid_roi_align({"P3": x, "P4": small}, boxes, 3, 1, True),
+        [IMAGE, SMALL, REGIONS],
+        None,
+    ),
+    "pyramid_levels": (lambda boxes: regions.pyramid_levels(boxes, 2, 4, side=16), [BOXES], "int32"),
+    "paste_masks": (
+        lambda masks, boxes: regions.paste_masks(masks, boxes, 20, 30),
+        [RNG.uniform(size=(2, 8, 5, 5)).astype("float32"), REGIONS],
+        "float32",
+    ),
 }
 TABLES = {  # arrays of NumPy made of numbers: values for the tables of detectors
     "centred": lambda: anchors.centred([(10, 13), (16, 30)]),
