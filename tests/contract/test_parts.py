@@ -22,8 +22,20 @@ from cvapps.layers.normalization import BatchNormalization, LocalResponseNormali
 from cvapps.layers.pooling import BedOfNails, MaxPoolingWithSwitches, MaxUnpooling
 from cvapps.layers.resizing import AdaptiveAveragePooling2D, ResizeLike
 from cvapps.losses import boundary, depth, detection, edges, embedding, object_masks, segmentation
-from cvapps.ops import anchors, boxes, channels, coding, interpolation, matching, pooling, sampling, upsampling
-from cvapps.ops import boxes, channels, interpolation, pooling, regions, roi_pool, suppression, upsampling
+from cvapps.ops import (
+    anchors,
+    boxes,
+    channels,
+    coding,
+    interpolation,
+    matching,
+    pooling,
+    regions,
+    roi_pool,
+    sampling,
+    suppression,
+    upsampling,
+)
 from tests.backends import compiled, gradient
 from tests.tolerances import EXACT, HALF, REORDERED
 
