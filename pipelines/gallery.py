@@ -4,8 +4,8 @@
     python -m pipelines.gallery classifier.keras                # a classifier as a sliding window
     python -m pipelines.gallery unet_isbi --photo FILE
 
-Written is docs/gallery/NAME.jpg. A model file does where what is seen needs no data set's palette or size. The
-photograph is scikit-learn's of the Summer Palace, by Daniel Buechele (CC BY 2.0).
+Written is docs/gallery/MODEL.jpg, by the name of the model's row. A model file does where what is seen needs no data
+set's palette or size. The photograph is scikit-learn's of the Summer Palace, by Daniel Buechele (CC BY 2.0).
 """
 
 from pathlib import Path
@@ -27,8 +27,8 @@ FOLDER = CHECKOUT / "docs" / "gallery"
 NEED_DATA = ("segmentation", "depth")
 
 
-def seen(name: str, image: np.ndarray) -> np.ndarray:
-    """What the network of a recipe's newest finished run, or of a .keras file, sees: uint8 [H, W, 3] -> the same.
+def seen(name: str, image: np.ndarray) -> tuple[str, np.ndarray]:
+    """A recipe's newest finished run, or a .keras file: uint8 [H, W, 3] -> its model's name, and what that sees.
 
     Raises FileNotFoundError where there is no such run or file, ValueError for a file whose task needs its data set.
     """
@@ -41,7 +41,7 @@ def seen(name: str, image: np.ndarray) -> np.ndarray:
         folder = latest_finished(name)
         model, recipe = keras.saving.load_model(folder.model, compile=False), folder.recipe
         data = task_of(recipe).open_data(recipe)
-    return task_of(recipe).overlay(model, image, data)
+    return recipe.model, task_of(recipe).overlay(model, image, data)
 
 
 def side_by_side(*pictures: np.ndarray) -> Image.Image:
@@ -61,8 +61,9 @@ def main(names: tuple[str, ...], photo: Path | None) -> None:
     image = np.asarray(Image.open(photo).convert("RGB")) if photo else load_sample_image("china.jpg")
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name in names:
-        file = FOLDER / f"{Path(name).stem}.jpg"
-        side_by_side(image, seen(name, image)).save(file, quality=88)
+        model, answer = seen(name, image)
+        file = FOLDER / f"{model}.jpg"
+        side_by_side(image, answer).save(file, quality=88)
         click.echo(f"{file}")
 
 

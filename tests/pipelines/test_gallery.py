@@ -87,7 +87,7 @@ def test_the_picture_is_written(tmp_path, monkeypatch):
     model.save(tmp_path / "black.keras")
     result = CliRunner().invoke(gallery.main, [str(tmp_path / "black.keras")])
     assert result.exit_code == 0, result.output
-    with Image.open(tmp_path / "gallery" / "black.jpg") as picture:
+    with Image.open(tmp_path / "gallery" / "hed.jpg") as picture:
         assert picture.size == (640, 214)  # scikit-learn's photograph has 640x427 pixels
         halves = np.asarray(picture)[:, :320], np.asarray(picture)[:, 320:]
     assert halves[0].std() > 30
