@@ -93,14 +93,17 @@ def colour_levels(picture) -> np.ndarray:
 
 def describe(labels, colours, textures) -> Regions:
     """The regions of a segmentation: labels (H, W), the levels of all pixels (C, H W) and (8 C, H W)."""
-    from scipy.ndimage import find_objects
-
     flat = labels.ravel().astype("int64")
     sizes = np.bincount(flat).astype("float64")
-    slices = find_objects(labels + 1)
-    boxes = np.array([(x.start, y.start, x.stop, y.stop) for y, x in slices], "float64")
     histograms = [_histograms(flat, sizes, *kind) for kind in ((colours, COLOUR_BINS), (textures, LEVELS))]
-    return Regions(sizes, boxes, *histograms, touching(labels), labels.size)
+    return Regions(sizes, boxes_of(labels), *histograms, touching(labels), labels.size)
+
+
+def boxes_of(labels) -> np.ndarray:
+    """The box of each label, of which none is left out: (H, W) -> float64 (n, 4) x1 y1 x2 y2."""
+    from scipy.ndimage import find_objects
+
+    return np.array([(x.start, y.start, x.stop, y.stop) for y, x in find_objects(labels + 1)], "float64")
 
 
 def touching(labels) -> np.ndarray:
