@@ -1,12 +1,12 @@
 """Object proposals: recall, repeatability and seconds of selective search, OpenCV's and the baselines'.
 
     python -m benchmarks.selective_search --coco FOLDER
-    python -m benchmarks.selective_search --coco FOLDER --split train --pictures 25 --methods fast --methods "OpenCV fast"
+    python -m benchmarks.selective_search --coco FOLDER --split train --pictures 25 --methods single --methods uniform
 
-FOLDER is COCO 2017's: annotations/instances_val2017.json, val2017/. Without it scikit-learn's two photographs are taken,
-of which no objects are known. OpenCV's rows need opencv-contrib-python-headless and are left out without it. OpenCV's
-modes have thresholds of their own (from 150; fast 12 groupings, quality 100), where ours are the paper's (from 50; 8
-and 80).
+FOLDER is COCO 2017's: annotations/instances_val2017.json, val2017/. Without it scikit-learn's two photographs are
+taken, of which no objects are known. OpenCV's rows need opencv-contrib-python-headless and are left out without it.
+Its modes have thresholds of their own (from 150; fast 12 groupings, quality 100), where ours are the paper's (from 50;
+8 and 80).
 Seconds are the processor's, the median over the pictures; the methods take turns. Recall is that at IoU 0.5 of all
 boxes and of the first 1,000, AR that of the first 1,000 over IoU 0.5 to 0.95, each box finding one object at most.
 Repeatability (Hosang et al. 2015, section 3.1) is the mean over five changes of the picture: 0.75 of its size, a blur

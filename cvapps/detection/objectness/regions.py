@@ -95,8 +95,8 @@ def describe(labels, colours, textures) -> Regions:
     """The regions of a segmentation: labels (H, W), the levels of all pixels (C, H W) and (8 C, H W)."""
     flat = labels.ravel().astype("int64")
     sizes = np.bincount(flat).astype("float64")
-    histograms = [_histograms(flat, sizes, *kind) for kind in ((colours, COLOUR_BINS), (textures, LEVELS))]
-    return Regions(sizes, boxes_of(labels), *histograms, touching(labels), labels.size)
+    colour, texture = _histograms(flat, sizes, colours, COLOUR_BINS), _histograms(flat, sizes, textures, LEVELS)
+    return Regions(sizes, boxes_of(labels), colour, texture, touching(labels), labels.size)
 
 
 def boxes_of(labels) -> np.ndarray:
