@@ -2,7 +2,7 @@
 
 Graph-based segmentation: Felzenszwalb & Huttenlocher 2004, https://doi.org/10.1023/B:VISI.0000022288.19776.77, by
 scikit-image. Colour spaces, colour and texture histograms: Uijlings et al. 2013, IJCV 104,
-https://doi.org/10.1007/s11263-013-0620-5, sections 3.2 and 4. From the authors' code, where the paper is silent: a
+https://doi.org/10.1007/s11263-013-0620-5, section 3.2. From the authors' code, where the paper is silent: a
 region has at least as many pixels as the threshold k, the graph is smoothed by 0.8 pixels, and a derivative counts
 towards the nearest of ten levels from 0 up to the largest that there can be. Deviations: colours aren't rounded to 8
 bits; a single channel stays one, where the authors' code repeats it three times (same histograms, and the same
