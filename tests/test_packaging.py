@@ -18,6 +18,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 LIBRARY = CHECKOUT / "cvapps"
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
 BACKENDS = {"tensorflow", "jax", "torch"}
+IMPORTED_AS = {"scikit-image": "skimage"}
 USE = """
 import os, sys
 before = os.environ.get("KERAS_BACKEND")
@@ -34,7 +35,8 @@ print("seen", sorted(foreign & set(sys.modules)))
 
 def names(requirements):
     """Distribution names of a list of requirements, as they are imported."""
-    return {re.match(r"[\w-]+", requirement)[0].replace("-", "_") for requirement in requirements}
+    found = (re.match(r"[\w-]+", requirement)[0] for requirement in requirements)
+    return {IMPORTED_AS.get(name, name.replace("-", "_")) for name in found}
 
 
 def imports(path):

@@ -1,0 +1,1 @@
+"""Detection: boxes around objects, from class-free proposals to detectors."""

@@ -1,0 +1,1 @@
+"""Classical object proposals: where something might be, from the picture alone and without a network."""
