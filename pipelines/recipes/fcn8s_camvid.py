@@ -2,8 +2,8 @@
 
     python -m pipelines train fcn8s_camvid --set data.source=folder:PATH
 
-Hardware, data and the expected 50 % class IoU: see fcn32s_camvid. In one stage instead, from VGG-16:
-`python -m pipelines train fcn32s_camvid --set model=fcn8s_at_once`. Not run here.
+Hardware, data, the expected 50 % class IoU and what was measured: see fcn32s_camvid. In one stage instead, from VGG-16:
+`python -m pipelines train fcn32s_camvid --set model=fcn8s_at_once`. The whole form has not been run here.
 """
 
 from dataclasses import replace
