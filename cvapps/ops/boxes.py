@@ -34,10 +34,18 @@ def enclosure(a, b):
     return _spanned(ops.minimum(ax1, bx1), ops.minimum(ay1, by1), ops.maximum(ax2, bx2), ops.maximum(ay2, by2))
 
 
+def _both(a, b):
+    """Square pixels of two boxes together, what they share twice: (..., 4), (..., 4) -> (...).
+
+    Not by `ops.add`, which on TensorFlow takes (1, 1, N) for a bias of the channels of (1, N, 1).
+    """
+    return ops.subtract(area(a), -area(b))
+
+
 def iou(a, b):
     """Intersection over union in [0, 1]; 0 for two empty boxes: (..., 4), (..., 4) -> (...)."""
     shared = intersection(a, b)
-    return ops.divide_no_nan(shared, ops.add(area(a), area(b)) - shared)
+    return ops.divide_no_nan(shared, _both(a, b) - shared)
 
 
 def giou(a, b):
@@ -46,7 +54,7 @@ def giou(a, b):
     Rezatofighi et al. 2019, arXiv:1902.09630, Algorithm 1. Of two boxes that share nothing it still tells how far apart
     they are.
     """
-    union = ops.add(area(a), area(b)) - intersection(a, b)
+    union = _both(a, b) - intersection(a, b)
     around = enclosure(a, b)
     return iou(a, b) - ops.divide_no_nan(around - union, around)
 

@@ -34,6 +34,14 @@ def test_every_box_with_every_other(some):
     np.testing.assert_allclose(boxes.giou(a, b[:5]), np.diagonal(expected[..., 1]), **SAME_MATH)
 
 
+def test_as_many_boxes_as_others(some):
+    """Shapes (1, 5, 1, 4) and (1, 1, 5, 4), whose areas look like a map and a bias of its channels."""
+    a, b = some[0], some[1][:5]
+    expected = np.array([[overlaps_by_hand(p, q) for q in b.astype("float64")] for p in a.astype("float64")])
+    np.testing.assert_allclose(boxes.iou(a[None, :, None], b[None, None])[0], expected[..., 0], **SAME_MATH)
+    np.testing.assert_allclose(boxes.giou(a[None, :, None], b[None, None])[0], expected[..., 1], **SAME_MATH)
+
+
 def test_half_and_integer_boxes_are_measured_in_float32():
     box = np.array([0, 0, 1000, 1000])  # its area has no float16
     assert float(boxes.area(box)) == float(boxes.area(box.astype("float16"))) == 1e6
