@@ -28,7 +28,9 @@ def finished(tmp_path_factory):
         recipe = recipes.quick(recipes.load("deepmask_coco128"))
         data = dataclasses.replace(recipe.data, source=f"coco:{coco_folder(place / 'coco')}", size=(64, 64), batch=2)
         settings = {**recipe.settings, "width": 8, "mask_size": 8}
-        yield train("patches", dataclasses.replace(recipe, data=data, settings=settings, epoch_steps=2))
+        yield train(
+            "patches", dataclasses.replace(recipe, data=data, settings=settings, epoch_steps=2, precision="float32")
+        )
 
 
 def test_a_patch_network_takes_the_same_path(finished, tmp_path):
