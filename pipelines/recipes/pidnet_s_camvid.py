@@ -4,7 +4,10 @@
 
 The folder is that of fcn32s_camvid. Hardware: two cores. A short form of pidnet_s_cityscapes: no network that has seen
 Cityscapes before, from which the authors begin (80.1 % mean IoU on CamVid's test set of 720x960 pixels, README of
-XuJiacong/PIDNet), every pixel counted, pictures enlarged from 0.75 to 1.5 only. Not run here.
+XuJiacong/PIDNet), every pixel counted, pictures enlarged from 0.75 to 1.5 only.
+Measured on one core in 6 minutes, --set data.size=(180,240) --set epochs=18 --set precision=mixed_bfloat16, with 244
+training pictures: 35.4 % mean IoU and 79.4 % of the pixels of 63 held-out ones; IoU sky .88, road .84, tree .68,
+building .65, pavement .44, car .41, the others 0. The whole form has not been run here.
 """
 
 from pipelines.recipe import Data, Optimizer, Recipe, Schedule
