@@ -7,6 +7,15 @@ tensors one may be a constant and the other a symbol of a functional graph, in e
 from keras import ops
 
 
+def plus(a, b):
+    """The sum of two tensors that broadcast, one of them perhaps a constant beside a symbol.
+
+    On TensorFlow `ops.add` takes a second one with a single long axis for a bias: of (1, N, 1) and (1, 1, N) it gives
+    (1, N, 1), and (1, 2) and (1, 1, 2) lose an axis.
+    """
+    return ops.subtract(a, -b)
+
+
 def _ends(boxes):
     """x1, y1, x2 and y2 one by one: what compares every box with every other never holds four numbers for each pair."""
     return ops.unstack(ops.cast(boxes, "float32"), 4, axis=-1)
@@ -34,18 +43,10 @@ def enclosure(a, b):
     return _spanned(ops.minimum(ax1, bx1), ops.minimum(ay1, by1), ops.maximum(ax2, bx2), ops.maximum(ay2, by2))
 
 
-def _both(a, b):
-    """Square pixels of two boxes together, what they share twice: (..., 4), (..., 4) -> (...).
-
-    Not by `ops.add`, which on TensorFlow takes (1, 1, N) for a bias of the channels of (1, N, 1).
-    """
-    return ops.subtract(area(a), -area(b))
-
-
 def iou(a, b):
     """Intersection over union in [0, 1]; 0 for two empty boxes: (..., 4), (..., 4) -> (...)."""
     shared = intersection(a, b)
-    return ops.divide_no_nan(shared, _both(a, b) - shared)
+    return ops.divide_no_nan(shared, plus(area(a), area(b)) - shared)
 
 
 def giou(a, b):
@@ -54,7 +55,7 @@ def giou(a, b):
     Rezatofighi et al. 2019, arXiv:1902.09630, Algorithm 1. Of two boxes that share nothing it still tells how far apart
     they are.
     """
-    union = _both(a, b) - intersection(a, b)
+    union = plus(area(a), area(b)) - intersection(a, b)
     around = enclosure(a, b)
     return iou(a, b) - ops.divide_no_nan(around - union, around)
 

@@ -8,7 +8,7 @@ import math
 
 from keras import ops
 
-from cvapps.ops.boxes import from_cxcywh, to_cxcywh
+from cvapps.ops.boxes import from_cxcywh, plus, to_cxcywh
 
 RPN = (1.0, 1.0, 1.0, 1.0)
 HEAD = (10.0, 10.0, 5.0, 5.0)  # of a region's head; SSD's variances 0.1 0.1 0.2 0.2 are their inverse
@@ -42,7 +42,7 @@ def decode_deltas(deltas, anchors, weights):
     shift, growth = ops.split(ops.cast(deltas, "float32") / ops.cast(weights, "float32"), 2, axis=-1)
     origin, unit = ops.split(to_cxcywh(anchors), 2, axis=-1)
     growth = ops.minimum(growth, LIMIT)
-    centre, sides = ops.add(origin, ops.multiply(shift, unit)), ops.multiply(unit, ops.exp(growth))
+    centre, sides = plus(origin, ops.multiply(shift, unit)), ops.multiply(unit, ops.exp(growth))
     return from_cxcywh(ops.concatenate([centre, sides], axis=-1))
 
 
@@ -62,7 +62,7 @@ def encode_cell(boxes, points, stride, size):
 def decode_cell(numbers, points, stride, size):
     """Boxes of YOLO's numbers: (..., 4), (..., 2) -> (..., 4). Undoes `encode_cell`."""
     place, root = ops.split(ops.cast(numbers, "float32"), 2, axis=-1)
-    centre = ops.add(ops.cast(points, "float32"), (place - 0.5) * stride)
+    centre = plus(ops.cast(points, "float32"), (place - 0.5) * stride)
     sides = ops.square(root) * ops.flip(ops.cast(size, "float32"), axis=-1)
     return from_cxcywh(ops.concatenate([centre, sides + ops.zeros_like(centre)], axis=-1))
 
@@ -83,7 +83,7 @@ def decode_logistic(numbers, anchors, stride):
     """Boxes of YOLO v3's numbers: (..., 4), (..., 4) -> (..., 4). Undoes `encode_logistic`."""
     place, growth = ops.split(ops.cast(numbers, "float32"), 2, axis=-1)
     origin, unit = ops.split(to_cxcywh(anchors), 2, axis=-1)
-    centre = ops.add(origin, (ops.sigmoid(place) - 0.5) * stride)
+    centre = plus(origin, (ops.sigmoid(place) - 0.5) * stride)
     sides = ops.multiply(unit, ops.exp(ops.minimum(growth, LIMIT)))
     return from_cxcywh(ops.concatenate([centre, sides], axis=-1))
 
@@ -103,7 +103,7 @@ def decode_sides(sides, points, stride):
     """Boxes of distances in strides: (..., 4), (..., 2) -> (..., 4). Undoes `encode_sides`."""
     sides = ops.cast(sides, "float32") * ops.cast(stride, "float32")[..., None]
     points = ops.cast(points, "float32")
-    return ops.concatenate([ops.subtract(points, sides[..., :2]), ops.add(points, sides[..., 2:])], axis=-1)
+    return ops.concatenate([ops.subtract(points, sides[..., :2]), plus(points, sides[..., 2:])], axis=-1)
 
 
 def centreness(sides):

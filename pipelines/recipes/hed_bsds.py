@@ -7,7 +7,7 @@ scipy. Hardware: a GPU of 12 GB, hours; VGG-16's published weights are fetched. 
 threshold for all pictures (ODS), of 0.804 at each one's (OIS), average precision 0.833, the mean of all six outputs on
 the 200 test pictures, learned from train and val together (Xie & Tu 2015, arXiv:1504.06375, Table 4). `evaluate`
 has the fused output's: 0.782, 0.802 and 0.787 (Table 3).
-Measured on one CPU core in 16 minutes, --set settings.widths=(64,128,256,128,128) --set settings.depths=(2,2,3,2,2)
+Measured on one CPU core in 11 minutes, --set settings.widths=(64,128,256,128,128) --set settings.depths=(2,2,3,2,2)
 --set settings.margin=8 --set data.size=(160,160) --set data.batch=4 --set optimizer.learning_rate=2e-4 --set epochs=40
 --set schedule.name=cosine, the first three stages from VGG-16 (Keras' weights, with settings.pixels=bvlc), the others
 anew, 80 training pictures: ODS 0.697, OIS 0.716, average precision 0.690 of 30 validation pictures at 33 thresholds.

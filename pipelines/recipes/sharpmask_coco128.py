@@ -3,7 +3,7 @@
     python -m pipelines train sharpmask_coco128 --set data.source=coco:PATH
 
 The second stage (Pinheiro et al. 2016, arXiv:1603.08695, section 3.2): everything that is DeepMask's stays as it is,
-and the refinement alone learns, from patches with an object. Hardware: one CPU core, six minutes. Measured on 25
+and the refinement alone learns, from patches with an object. Hardware: one CPU core, seven minutes. Measured on 25
 held-out pictures: average recall of masks of 10 and 100 proposals 1.3 and 2.7 %, of boxes 4.2 and 10.4 %, where
 `deepmask_coco128` has 0.6, 2.3, 3.2 and 7.8 %. The encoding is four times as wide as the paper's, which ends in a map
 of two channels: with so few objects the mask became the same in every patch.

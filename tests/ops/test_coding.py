@@ -151,3 +151,19 @@ def test_centreness():
         [[3, 5, 3, 5], [1, 2, 4, 2], [1, 1, 9, 4], [0, 1, 5, 1], [-1, 1, 5, 1], [-1, -1, -1, -1]], "float32"
     )
     assert_allclose(coding.centreness(sides), [1, 0.5, 1 / 6, 0, 0, 0], **SAME_MATH)
+
+
+def test_one_anchor_in_one_picture():
+    """As many axes as the numbers have, though one place could be taken for a bias."""
+    numbers, anchor, point = (
+        np.full((1, 1, 4), 0.5, "float32"),
+        np.array([[0, 0, 8, 8]], "float32"),
+        np.full((1, 2), 4.0),
+    )
+    for decoded in (
+        coding.decode_deltas(numbers, anchor, coding.RPN),
+        coding.decode_logistic(numbers, anchor, 8),
+        coding.decode_sides(numbers, point, 8),
+        coding.decode_cell(numbers, point, 8, (64, 64)),
+    ):
+        assert tuple(decoded.shape) == (1, 1, 4)

@@ -3,20 +3,17 @@
 .venv-torch/bin/python tests/parity/detection/record_ops.py
 """
 
-import importlib.metadata
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import torch
 
-try:
-    package = Path(importlib.metadata.distribution("torchvision").locate_file("torchvision"))
-    torch.ops.load_library(next(package.glob("_C*")))
-except OSError:  # a wheel for CUDA beside PyTorch for the CPU: its import wants these names, nothing here calls them
-    operators = torch.library.Library("torchvision", "DEF")
-    for operator in ("nms", "qnms"):
-        operators.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+sys.path.insert(0, str(Path(__file__).parents[1] / "torch"))
+from vision import make_importable
+
+make_importable()
 from torchvision.models.detection import _utils
 from torchvision.models.detection.anchor_utils import AnchorGenerator, DefaultBoxGenerator
 from torchvision.models.detection.fcos import FCOS

@@ -12,22 +12,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-try:
-    import torchvision
-except (
-    RuntimeError
-):  # a wheel for CUDA beside PyTorch for the CPU: its import wants these names, nothing here calls them
-    operators = torch.library.Library("torchvision", "DEF")
-    for operator in ("nms", "qnms"):
-        operators.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    import torchvision
+sys.path.insert(0, str(Path(__file__).parents[1] / "torch"))
+from vision import make_importable
+from weights import tensor
 
+make_importable()
+import torchvision
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 from torchvision.ops import poolers
 from torchvision.ops.roi_align import _roi_align
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "torch"))
-from weights import tensor
 
 SIDES = 384, 512  # of the picture
 STRIDES = {"P2": 4, "P3": 8, "P4": 16}

@@ -16,15 +16,10 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
+from vision import make_importable
 from weights import pictures, sample, tensor
 
-try:
-    package = Path(importlib.metadata.distribution("torchvision").locate_file("torchvision"))
-    torch.ops.load_library(next(package.glob("_C*")))
-except OSError:  # a wheel for CUDA beside PyTorch for the CPU: its import wants these names, no classifier calls them
-    operators = torch.library.Library("torchvision", "DEF")
-    for operator in ("nms", "qnms"):
-        operators.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+make_importable()
 import timm
 import torchvision
 
