@@ -119,6 +119,7 @@ METRICS = {
 METRICS["DepthErrors"] = (lambda: cvapps.metrics.DepthErrors("own"), DEPTHS, np.abs(DEPTHS[::-1, ..., None]) + 1)
 # (function, inputs, the type of its first output for half inputs, where None is the inputs' own)
 OPS = {
+    "plus": (boxes.plus, [SHIFTS[None, :, :1], SHIFTS[None, None, :, 1]], None),
     "area": (boxes.area, [BOXES], "float32"),
     "intersection": (boxes.intersection, [BOXES, OTHERS], "float32"),
     "enclosure": (boxes.enclosure, [BOXES, OTHERS], "float32"),
