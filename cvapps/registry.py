@@ -2,6 +2,7 @@
 
 import difflib
 import fnmatch
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -54,6 +55,26 @@ class Row:
 
 
 _ROWS: dict[str, Row] = {}
+
+
+def builds(spec: type) -> Callable[[Callable[[Any], keras.Model]], Callable[..., keras.Model]]:
+    """Makes of `graph(spec)` a builder whose settings are the fields of the frozen dataclass `spec`, by their names.
+
+    So a row's table may hold `vars(ancestor)`, any place may be replaced by whoever builds, and `changes` tells which
+    places a paper replaced. The builder's `spec` is the dataclass.
+    """
+
+    def builder_of(graph: Callable[[Any], keras.Model]) -> Callable[..., keras.Model]:
+        @functools.wraps(graph)
+        def builder(**settings: Any) -> keras.Model:
+            return graph(spec(**settings))
+
+        builder.__signature__ = inspect.signature(spec)  # type: ignore[attr-defined]
+        builder.__annotations__ = typing.get_type_hints(spec)
+        builder.spec = spec  # type: ignore[attr-defined]
+        return builder
+
+    return builder_of
 
 
 def register(
