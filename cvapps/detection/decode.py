@@ -101,8 +101,8 @@ class Detections(layers.Layer):
 
     `scores` makes (N, A, C) of the raw numbers, `select` takes at most `candidates` of each level or class, of which
     those above `score_threshold` become boxes inside the picture by `decode`; a box suppresses those of its class that
-    overlap it by more than `nms_threshold`. The answer is {"boxes": (N, D, 4), "scores": (N, D) descending, "classes": int32 (N, D)}, D being
-    `detections`; a row without a box has class -1 and zeros.
+    overlap it by more than `nms_threshold`. The answer is {"boxes": (N, D, 4), "scores": (N, D) descending, "classes":
+    int32 (N, D)}, D being `detections`; a row without a box has class -1 and zeros.
     """
 
     def __init__(

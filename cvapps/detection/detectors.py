@@ -5,8 +5,6 @@ Where a paper leaves open what its authors' code decides, and where torchvision 
 torchvision's.
 """
 
-from dataclasses import replace
-
 import numpy as np
 
 from cvapps.detection.one_stage import OneStage, one_stage

@@ -63,7 +63,7 @@ def top_down(features, lowest):
 
 
 def fpn(features):
-    """P2 to P6, the last by pooling, as two-stage detectors have it: {"C2": ..., "C5": ...} -> {"P2": ..., "P6": ...}."""
+    """P2 to P6, the last by pooling, as two-stage detectors have it: {"C2": ...} -> {"P2": ...}."""
     return pooled(top_down(features, 2))
 
 
