@@ -62,8 +62,8 @@ def from_state(name: str, tensors: Mapping[str, np.ndarray], **overrides: Any) -
     pairs = []
     for ours, theirs, *flattened in _pairs(name, published, overrides):
         pairs.append((ours, theirs))
-        if ours and theirs in groups and _has(model, ours):
-            groups[theirs] = _from_pytorch(model.get_layer(ours), groups[theirs], *flattened)
+        if ours and theirs in groups and (layer := _named(model, ours)):
+            groups[theirs] = _from_pytorch(layer, groups[theirs], *flattened)
     return _filled(model, groups, published, pairs, published.source or "the state")
 
 
@@ -103,8 +103,9 @@ def _pairs(name: str, published: Published, overrides: Mapping[str, Any]) -> Ite
     return published.names({**model_info(name).defaults, **published.settings, **overrides})
 
 
-def _has(model: keras.Model, name: str) -> bool:
-    return any(layer.name == name for layer in model.layers)
+def _named(model: keras.Model, name: str) -> layers.Layer | None:
+    """The layer of that name, which may be one of a shared part, that is, of a model inside of the model; or None."""
+    return next((layer for layer in _leaves(model) if layer.name == name), None)
 
 
 def _from_pytorch(layer: layers.Layer, tensors: Tensors, flattened: Flattened | None = None) -> Tensors:
@@ -127,11 +128,11 @@ def _from_pytorch(layer: layers.Layer, tensors: Tensors, flattened: Flattened | 
 
 def _filled(model: keras.Model, groups: dict[str, Tensors], published: Published, pairs: Any, source: str):
     """The model with every weight set; raises ValueError unless the source's tensors are exactly the model's."""
-    headless = "logits" not in model.output_names and not _has(model, "logits")
-    wanted = {layer.name: layer for layer in model.layers if layer.weights}
+    headless = "logits" not in model.output_names and not _named(model, "logits")
+    wanted = {layer.name: layer for layer in _leaves(model) if layer.weights}
     unused, first, unknown = dict(groups), True, []
     for ours, theirs, *_ in pairs:
-        if ours is None or (headless and not _has(model, ours)):
+        if ours is None or (headless and not _named(model, ours)):
             unused = {name: group for name, group in unused.items() if not f"{name}.".startswith(f"{theirs}.")}
             continue
         if ours not in wanted:
@@ -178,7 +179,7 @@ def _assign(model: keras.Model, layer: layers.Layer, tensors: Tensors, theirs: s
 
 def _take_off_the_mean(model: keras.Model, layer: layers.Layer, bias: np.ndarray, theirs: str) -> None:
     norm = layer.name.removesuffix("_conv") + "_bn"
-    if not _has(model, norm):
+    if not (behind := _named(model, norm)):
         raise ValueError(f"{layer.name} has no place for {theirs}'s bias, and no normalization {norm!r} behind it")
-    mean = model.get_layer(norm).moving_mean
+    mean = behind.moving_mean
     mean.assign(mean - bias)
