@@ -5,6 +5,8 @@ GHM: Li, Liu & Wang 2019, arXiv:1811.05181, section 3. Where torchvision publish
 P6 comes of P5, boxes' L1 isn't smooth, FCOS's sides are rectified.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from cvapps.detection import decode, dense_heads, dense_losses
