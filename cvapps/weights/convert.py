@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from cvapps.analysis.graph import leaves
 from cvapps.registry import create_model, model_info
 from cvapps.weights.published import Flattened, Published, in_keras, in_pytorch
 
@@ -34,7 +35,7 @@ def from_keras(name: str, source: keras.Model, **overrides: Any) -> keras.Model:
         raise ValueError(f"no table of keras.applications' names for {name!r}")
     model = _built(name, published, overrides)
     groups = {}
-    for their_name, layer in _numbered_from_zero(list(_leaves(source))):
+    for their_name, layer in _numbered_from_zero(list(leaves(source))):
         if layer.weights:
             groups[their_name] = {v.name: np.asarray(v.numpy()) for v in layer.weights}
         if isinstance(layer, layers.BatchNormalization):
@@ -67,15 +68,6 @@ def from_state(name: str, tensors: Mapping[str, np.ndarray], **overrides: Any) -
     return _filled(model, groups, published, pairs, published.source or "the state")
 
 
-def _leaves(model: keras.Model) -> Iterator[layers.Layer]:
-    """The layers, and instead of a model its layers."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _leaves(layer)
-        else:
-            yield layer
-
-
 def _numbered_from_zero(found: list[layers.Layer]) -> Iterator[tuple[str, layers.Layer]]:
     """The layers with their names; the numbers of unnamed ones, which Keras counts over the process, begin anew."""
     numbers: dict[str, list[int]] = {}
@@ -105,7 +97,7 @@ def _pairs(name: str, published: Published, overrides: Mapping[str, Any]) -> Ite
 
 def _named(model: keras.Model, name: str) -> layers.Layer | None:
     """The layer of that name, which may be one of a shared part, that is, of a model inside of the model; or None."""
-    return next((layer for layer in _leaves(model) if layer.name == name), None)
+    return next((layer for layer in leaves(model) if layer.name == name), None)
 
 
 def _from_pytorch(layer: layers.Layer, tensors: Tensors, flattened: Flattened | None = None) -> Tensors:
@@ -129,7 +121,7 @@ def _from_pytorch(layer: layers.Layer, tensors: Tensors, flattened: Flattened | 
 def _filled(model: keras.Model, groups: dict[str, Tensors], published: Published, pairs: Any, source: str):
     """The model with every weight set; raises ValueError unless the source's tensors are exactly the model's."""
     headless = "logits" not in model.output_names and not _named(model, "logits")
-    wanted = {layer.name: layer for layer in _leaves(model) if layer.weights}
+    wanted = {layer.name: layer for layer in leaves(model) if layer.weights}
     unused, first, unknown = dict(groups), True, []
     for ours, theirs, *_ in pairs:
         if ours is None or (headless and not _named(model, ours)):
