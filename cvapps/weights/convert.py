@@ -15,7 +15,6 @@ import keras
 import numpy as np
 from keras import layers
 
-from cvapps.analysis.graph import leaves
 from cvapps.registry import create_model, model_info
 from cvapps.weights.published import Flattened, Published, in_keras, in_pytorch
 
@@ -35,7 +34,7 @@ def from_keras(name: str, source: keras.Model, **overrides: Any) -> keras.Model:
         raise ValueError(f"no table of keras.applications' names for {name!r}")
     model = _built(name, published, overrides)
     groups = {}
-    for their_name, layer in _numbered_from_zero(list(leaves(source))):
+    for their_name, layer in _numbered_from_zero(list(_leaves(source))):
         if layer.weights:
             groups[their_name] = {v.name: np.asarray(v.numpy()) for v in layer.weights}
         if isinstance(layer, layers.BatchNormalization):
@@ -63,9 +62,18 @@ def from_state(name: str, tensors: Mapping[str, np.ndarray], **overrides: Any) -
     pairs = []
     for ours, theirs, *flattened in _pairs(name, published, overrides):
         pairs.append((ours, theirs))
-        if ours and theirs in groups and (layer := _named(model, ours)):
-            groups[theirs] = _from_pytorch(layer, groups[theirs], *flattened)
+        if ours and theirs in groups and _has(model, ours):
+            groups[theirs] = _from_pytorch(model.get_layer(ours), groups[theirs], *flattened)
     return _filled(model, groups, published, pairs, published.source or "the state")
+
+
+def _leaves(model: keras.Model) -> Iterator[layers.Layer]:
+    """The layers, and instead of a model its layers."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _leaves(layer)
+        else:
+            yield layer
 
 
 def _numbered_from_zero(found: list[layers.Layer]) -> Iterator[tuple[str, layers.Layer]]:
@@ -95,9 +103,8 @@ def _pairs(name: str, published: Published, overrides: Mapping[str, Any]) -> Ite
     return published.names({**model_info(name).defaults, **published.settings, **overrides})
 
 
-def _named(model: keras.Model, name: str) -> layers.Layer | None:
-    """The layer of that name, which may be one of a shared part, that is, of a model inside of the model; or None."""
-    return next((layer for layer in leaves(model) if layer.name == name), None)
+def _has(model: keras.Model, name: str) -> bool:
+    return any(layer.name == name for layer in model.layers)
 
 
 def _from_pytorch(layer: layers.Layer, tensors: Tensors, flattened: Flattened | None = None) -> Tensors:
@@ -120,11 +127,11 @@ def _from_pytorch(layer: layers.Layer, tensors: Tensors, flattened: Flattened | 
 
 def _filled(model: keras.Model, groups: dict[str, Tensors], published: Published, pairs: Any, source: str):
     """The model with every weight set; raises ValueError unless the source's tensors are exactly the model's."""
-    headless = "logits" not in model.output_names and not _named(model, "logits")
-    wanted = {layer.name: layer for layer in leaves(model) if layer.weights}
+    headless = "logits" not in model.output_names and not _has(model, "logits")
+    wanted = {layer.name: layer for layer in model.layers if layer.weights}
     unused, first, unknown = dict(groups), True, []
     for ours, theirs, *_ in pairs:
-        if ours is None or (headless and not _named(model, ours)):
+        if ours is None or (headless and not _has(model, ours)):
             unused = {name: group for name, group in unused.items() if not f"{name}.".startswith(f"{theirs}.")}
             continue
         if ours not in wanted:
@@ -171,7 +178,7 @@ def _assign(model: keras.Model, layer: layers.Layer, tensors: Tensors, theirs: s
 
 def _take_off_the_mean(model: keras.Model, layer: layers.Layer, bias: np.ndarray, theirs: str) -> None:
     norm = layer.name.removesuffix("_conv") + "_bn"
-    if not (behind := _named(model, norm)):
+    if not _has(model, norm):
         raise ValueError(f"{layer.name} has no place for {theirs}'s bias, and no normalization {norm!r} behind it")
-    mean = behind.moving_mean
+    mean = model.get_layer(norm).moving_mean
     mean.assign(mean - bias)

@@ -47,7 +47,7 @@ def load(name):
 def test_boxes_scores_classes_and_masks(case):
     record, state = load(case)
     row, settings = CASES[case]
-    propose = replace(MASK_RCNN_FPN.propose, before=(100, 2000), after=(100, 2000))  # as recorded
+    propose = replace(MASK_RCNN_FPN.propose, before=(100, 2000), after=(100, 2000), smallest=12.0)  # as recorded
     model = from_state(row, state, num_classes=3, input_shape=(128, 128, 3), propose=propose, **settings)
     found = {"proposals": proposer(model)(pictures(128)), **model(pictures(128))}
     found["labels"] = found.pop("classes") + 1

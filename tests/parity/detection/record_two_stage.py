@@ -3,7 +3,8 @@
     .venv-torch/bin/python tests/parity/detection/record_two_stage.py
 
 Runs where PyTorch and torchvision are, and nothing of ours. Its compiled kernels aren't needed: RoIAlign is its own form
-in Python, suppression the loop below.
+in Python, a transcript of the kernel but for places outside of the map, to which no box of SMALLEST pixels leads;
+suppression is the loop below.
 """
 
 import importlib.metadata
@@ -31,6 +32,7 @@ from weights import pictures, tensor
 
 CLASSES, SIDE, WIDTH = 3, 128, 32
 FEW = dict(rpn_pre_nms_top_n_test=100, rpn_post_nms_top_n_test=100)  # of a thousand some overlap by just the threshold
+SMALLEST = 12  # pixels of a proposal's sides
 MARGIN = 1e-5  # from the threshold, of every overlap that is looked at
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
@@ -83,11 +85,14 @@ def record(name):
     made = {key: torch.from_numpy(scaled(tensor, key, tuple(value.shape))) for key, value in state.items()}
     network.load_state_dict(made, strict=False)
     pixels = (pictures(SIDE) - np.float32(MEAN)) / np.float32(DEVIATION)
+    network.rpn.min_size = SMALLEST
     images = ImageList(torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()), [(SIDE, SIDE)] * 2)
     with torch.no_grad():
         maps = network.backbone(images.tensors)
         proposals, _ = network.rpn(images, maps)
         found, _ = network.roi_heads(maps, proposals, images.image_sizes)
+    sides = torch.cat([x["boxes"][:, 2:] - x["boxes"][:, :2] for x in found])
+    print(name, "smallest side", float(sides.min()), "largest feature", float(maps["0"].abs().max()), len(sides))
     arrays = {}
     for i, (picture, boxes) in enumerate(zip(found, proposals, strict=True)):
         arrays[f"proposals{i}"] = boxes.numpy()
