@@ -16,6 +16,7 @@ from pipelines.data.decode import decode_image
 from pipelines.data.detection_folders import DetectionDataset, open_coco_boxes, open_voc_boxes
 from pipelines.data.plan import fold_in, plan
 from pipelines.data.run_lengths import decode
+from pipelines.data.tfds_boxes import open_tfds_boxes
 from pipelines.recipe import Data, Recipe
 
 
@@ -110,7 +111,7 @@ class DetectionData(Batches):
 
 
 Open = Callable[[Data], DetectionDataset]
-BOXES: Mapping[str, Open] = MappingProxyType({"voc": open_voc_boxes, "coco": open_coco_boxes})
+BOXES: Mapping[str, Open] = MappingProxyType({"voc": open_voc_boxes, "coco": open_coco_boxes, "tfds": open_tfds_boxes})
 
 
 def open_data(recipe: Recipe, shard: tuple[int, int] = (0, 1), masks: bool = False) -> DetectionData:
