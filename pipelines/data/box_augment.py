@@ -215,8 +215,7 @@ def mixup(
     Zhang et al. 2019, arXiv:1902.04103, section 3.1. Every object counts in full, so the weights are near a half; where
     there are more objects than places, the largest stay.
     """
-    count, height, width, _ = images.shape
-    places = labels["classes"].shape[1]
+    count, places = labels["classes"].shape
     mixed = uniform([count], fold_in(seed, 2)) < part
     weight = tf.reshape(tf.where(mixed, augment.beta(count, seed, alpha), 1.0), (-1, 1, 1, 1))
     blended = images * weight + tf.roll(images, -1, 0) * (1 - weight)
