@@ -47,7 +47,7 @@ class SingleObject:
     box_weight: float = 1.0
     num_classes: int = 80
     pixels: Pixels = "imagenet"
-    input_shape: tuple[int, int, int] = (224, 224, 3)
+    input_shape: tuple[int | None, int | None, int] = (224, 224, 3)
     name: str = "single_object"
 
     def learner(self, detector: keras.Model) -> JointlyTrained:
