@@ -18,7 +18,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 LIBRARY = CHECKOUT / "cvapps"
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
 BACKENDS = {"tensorflow", "jax", "torch"}
-IMPORTED_AS = {"scikit-image": "skimage"}
+IMPORTED_AS = {"scikit-image": "skimage", "scikit-learn": "sklearn"}
 USE = """
 import os, sys
 before = os.environ.get("KERAS_BACKEND")

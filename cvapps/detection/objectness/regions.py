@@ -55,7 +55,7 @@ def in_colour_space(image, name) -> np.ndarray:
         total = rgb.sum(-1, keepdims=True)
         shares = np.divide(rgb[..., :2], total, out=np.full_like(rgb[..., :2], 1 / 3), where=total > 0)
         return np.concatenate([shares, (rgb @ LUMA)[..., None]], axis=-1)
-    colour = _scikit_image("color")
+    colour = scikit_image("color")
     if name == "Lab":
         lab = colour.rgb2lab(rgb).astype("float32")
         return np.clip((lab + np.array([0, 128, 128], "float32")) / np.array([100, 255, 255], "float32"), 0, 1)
@@ -67,7 +67,7 @@ def oversegment(picture, threshold) -> np.ndarray:
     """Labels from 0 of connected regions, more and smaller ones by a lower threshold: (H, W, C) in [0, 1] -> (H, W)."""
     channels = picture.shape[-1]
     scale = threshold * np.sqrt(channels / 3)  # contrast is a distance between colours: it grows with the channels
-    return _scikit_image("segmentation").felzenszwalb(picture, scale, SIGMA, threshold)
+    return scikit_image("segmentation").felzenszwalb(picture, scale, SIGMA, threshold)
 
 
 def texture_levels(picture) -> np.ndarray:
@@ -128,11 +128,12 @@ def _histograms(flat, sizes, levels, bins):
     return np.concatenate(counts, axis=1) / (sizes[:, None] * len(levels))
 
 
-def _scikit_image(module):
+def scikit_image(module):
     """scikit-image's module of that name. Raises ImportError without the package."""
     try:
         import skimage.color
         import skimage.segmentation
+        import skimage.transform
     except ImportError as error:
         raise ImportError("pictures are segmented by scikit-image: pip install 'cvapps[proposals]'") from error
     return getattr(skimage, module)

@@ -174,22 +174,28 @@ def test_a_grey_picture_is_a_picture(image):
 
 
 def test_a_picture_too_large_is_searched_smaller(image, monkeypatch):
-    monkeypatch.setattr(module, "LARGEST", 60 * 80)
+    monkeypatch.setattr(module, "LARGEST", 4 * 60 * 80)
     large = np.repeat(np.repeat(image, 3, axis=0), 3, axis=1)[:-1, :-2]
     found = selective_search(large, "single")
     assert_array_equal(found[:, 2:].max(0), [238, 179])
     assert np.abs(found - [45, 30, 150, 120]).max(1).min() <= 6
 
 
-def test_shrinking_is_the_mean_of_squares(rng):
+def test_shrinking_is_the_mean_over_a_coarser_grid(rng):
+    """Of 5 x 7 pixels 3 x 4 places are left: each is 5/3 high and 7/4 wide, and counts parts of pixels as parts."""
     picture = rng.integers(0, 256, (5, 7, 3)).astype("uint8")
-    small, factor = module.shrink(picture, 12)
-    assert factor == 2
+    small, back = module.shrink(picture, 14)
     assert small.shape == (3, 4, 3)
-    assert_array_equal(small[0, 0], np.rint(picture[:2, :2].mean((0, 1))))
-    assert_array_equal(small[2, 3], picture[4, 6])
-    assert module.shrink(picture, 35)[1] == 1
+    assert_allclose(back, [7 / 4, 5 / 3, 7 / 4, 5 / 3], **SAME_MATH)
+    fine = np.repeat(np.repeat(picture.astype("float64"), 3, axis=0), 4, axis=1)  # each pixel is 3 x 4 parts
+    for i, j in np.ndindex(3, 4):
+        mean = fine[5 * i : 5 * (i + 1), 7 * j : 7 * (j + 1)].mean((0, 1))
+        assert np.abs(small[i, j] - mean).max() <= 0.5 + 1e-9
+    same, ones = module.shrink(picture, 35)
+    assert same is picture
+    assert ones.tolist() == [1] * 4
     assert module.shrink(np.zeros((1, 100, 3), "uint8"), 10)[0].shape == (1, 10, 3)
+    assert module.shrink(np.zeros((100, 1, 3), "uint8"), 10)[0].shape == (10, 1, 3)
 
 
 def test_an_unknown_mode_is_an_error(image):
