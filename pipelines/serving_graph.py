@@ -30,7 +30,8 @@ def max_batch(size: tuple[int, int]) -> int:
 def network(model: keras.Model, endpoint: Endpoint, frozen: bool) -> tf.types.experimental.PolymorphicFunction:
     """One tf.function that holds the network: float32 [N, h, w, 3], int32 [N, 2] -> named answers.
 
-    The second are the pictures' heights and widths as they came. Its weights are constants where `frozen`, else the model's variables.
+    The second are the pictures' heights and widths as they came. The network's weights are constants where `frozen`,
+    else the model's variables.
     """
     outputs = _frozen(model) if frozen else lambda images: model(images, training=False)
 

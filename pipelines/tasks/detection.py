@@ -1,6 +1,7 @@
 """Boxes, classes and perhaps masks of the objects in a picture."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import keras
@@ -12,7 +13,8 @@ import cvapps
 from cvapps.metrics import CocoAP, Detections, Objects, VocAP
 from cvapps.metrics.proposals import box_iou
 from pipelines import endpoints
-from pipelines.data.detection import DetectionData, open_data
+from pipelines.data import detection as pictures
+from pipelines.data.detection import DetectionData, HeldOut
 from pipelines.found import found_in
 from pipelines.pictures_boxes import detection_picture, detection_sheet, painted, precision_recall, truth_sheet
 from pipelines.recipe import Recipe
@@ -22,6 +24,16 @@ SHOWN = 4  # held-out pictures on a sheet
 BATCH_SHOWN = 6  # training pictures
 SURE = 0.5  # the score from which a detection counts as said
 OVERLAP = 0.5  # with which it is right, on a sheet
+
+
+def places(recipe: Recipe) -> dict[str, Any]:
+    """The detector's places as its row and the recipe have them."""
+    return {**cvapps.model_info(recipe.model).defaults, "input_shape": (*recipe.data.size, 3), **recipe.settings}
+
+
+def open_data(recipe: Recipe) -> DetectionData:
+    """The recipe's pictures and their objects, with masks where the detector has a place for them."""
+    return pictures.open_data(recipe, masks=places(recipe).get("mask") is not None)
 
 
 def settings(recipe: Recipe, data: DetectionData):
@@ -38,7 +50,7 @@ def objective(model: keras.Model, recipe: Recipe, data: DetectionData):
     Raises ValueError for a detector that has no learner or takes more than a picture, and where the recipe names a
     loss, which is a place of the detector here.
     """
-    row = cvapps.model_info(recipe.model)
+    builder = cvapps.model_info(recipe.model).builder
     if recipe.loss:
         raise ValueError(f"a detector's losses are settings of {recipe.model}, not the recipe's loss {recipe.loss!r}")
     if len(model.inputs) > 1:
@@ -46,10 +58,9 @@ def objective(model: keras.Model, recipe: Recipe, data: DetectionData):
             f"{recipe.model} takes {[x.name for x in model.inputs]}, and a recipe's data gives pictures alone: train "
             f"it by compile and fit on proposals of cvapps.detection.objectness, or a detector that proposes by itself"
         )
-    if not hasattr(row.builder, "spec"):
-        raise ValueError(f"{recipe.model} is no OneStage or TwoStage, whose learner a recipe trains")
-    places = {**row.defaults, **settings(recipe, data), "input_shape": (*recipe.data.size, 3), **recipe.settings}
-    learner = row.builder.spec(**places).learner(model)
+    if not hasattr(builder, "spec"):
+        raise ValueError(f"{recipe.model} has no spec, whose learner a recipe trains")
+    learner = builder.spec(**{**places(recipe), **settings(recipe, data)}).learner(model)
     learner.detector = model
     return learner, {}, learner.joint_terms
 
@@ -59,44 +70,42 @@ def detector(learner: keras.Model) -> keras.Model:
     return learner.detector
 
 
-def objects_in(targets: Mapping[str, np.ndarray], number: int) -> Objects:
-    """One picture's row of a batch's targets."""
-    row = {name: values[number] for name, values in targets.items()}
-    if "masks" in row:
-        row["masks"] = row["masks"] > 0
-    return Objects(**row)
+def shown_objects(targets: Mapping[str, np.ndarray], number: int) -> Objects:
+    """What training is shown of one picture of a batch, in the network's frame."""
+    masks = targets["masks"][number] > 0 if "masks" in targets else None
+    return Objects(targets["boxes"][number], targets["classes"][number], masks)
 
 
-def detections_in(outputs: Mapping[str, np.ndarray], number: int, size: tuple[int, int]) -> Detections:
-    """One picture's row of what the detector gives."""
-    return found_in({name: values[number] for name, values in outputs.items()}, size)
+def found_by(model: keras.Model, images: tf.Tensor, held_out: Sequence[HeldOut]) -> list[Detections]:
+    """What the detector finds in a batch of held-out pictures, in each one's own frame."""
+    outputs = {name: keras.ops.convert_to_numpy(x) for name, x in model(images, training=False).items()}
+    found = []
+    for i, one in enumerate(held_out):
+        row = {name: values[i] for name, values in outputs.items()}
+        found.append(found_in({**row, "boxes": one.back(row["boxes"])}, one.sides))
+    return found
 
 
-def seen(model: keras.Model, images: tf.Tensor) -> dict[str, np.ndarray]:
-    """The detector's outputs as arrays."""
-    return {name: keras.ops.convert_to_numpy(x) for name, x in model(images, training=False).items()}
-
-
-def as_arrays(targets: Mapping[str, tf.Tensor]) -> dict[str, np.ndarray]:
-    """A batch's targets as arrays."""
-    return {name: values.numpy() for name, values in targets.items()}
+def as_it_was(image: tf.Tensor, one: HeldOut) -> np.ndarray:
+    """A held-out picture [h, w, 3] of the network's frame in its own: float32 [H, W, 3]."""
+    height, width = (round(side * one.scale) for side in one.sides)
+    return tf.image.resize(image[: max(1, height), : max(1, width)], one.sides).numpy()
 
 
 def batch_sheet(batch: tuple, data: DetectionData):
     """The pictures with their objects."""
     images, targets = batch
-    images, arrays = images.numpy()[:BATCH_SHOWN], as_arrays(targets)
-    return truth_sheet(images, [objects_in(arrays, i) for i in range(len(images))], data.class_names)
+    images, arrays = images.numpy()[:BATCH_SHOWN], {name: values.numpy() for name, values in targets.items()}
+    return truth_sheet(images, [shown_objects(arrays, i) for i in range(len(images))], data.class_names)
 
 
 def epoch_sheet(model: keras.Model, data: DetectionData):
     """The first held-out pictures, their objects and what is found."""
-    images, targets = next(iter(data.validation_batches().take(1)))
-    images, arrays = images[:SHOWN], as_arrays(targets)
-    outputs = seen(model, images)
-    found = [detections_in(outputs, i, tuple(images.shape[1:3])) for i in range(len(images))]
-    truth = [objects_in(arrays, i) for i in range(len(images))]
-    return detection_sheet(images.numpy(), found, truth, data.class_names, least=SURE)
+    images, held_out = next(data.held_out())
+    held_out = held_out[:SHOWN]
+    shown = [as_it_was(image, one) for image, one in zip(images, held_out, strict=False)]
+    found, truth = found_by(model, images[:SHOWN], held_out), [one.objects for one in held_out]
+    return detection_sheet(shown, found, truth, data.class_names, least=SURE)
 
 
 def wrong(found: Detections, truth: Objects) -> tuple[int, int]:
@@ -112,16 +121,15 @@ def review(model: keras.Model, data: DetectionData, batches: int | None) -> Revi
     """COCO's scores of boxes and masks, VOC's of VOC's pictures, precision by recall, and what is most wrong."""
     coco, voc = CocoAP(data.class_names), VocAP(data.class_names)
     worst: list[tuple[int, str, np.ndarray, Detections, Objects]] = []
-    masks = False
-    for images, targets in tqdm(data.validation_batches().take(batches or -1), desc="held out", disable=None):
-        outputs, arrays = seen(model, images), as_arrays(targets)
-        masks = "masks" in outputs and "masks" in arrays
-        for i, image in enumerate(images.numpy()):
-            found, truth = detections_in(outputs, i, image.shape[:2]), objects_in(arrays, i)
-            coco.update(found, truth)
-            voc.update(found, truth)
-            missed, false = wrong(found, truth)
-            worst.append((missed + false, f"{missed} missed, {false} beside", image, found, truth))
+    masks = data.masks and "masks" in model.output
+    for images, held_out in tqdm(islice(data.held_out(), batches), desc="held out", disable=None):
+        for image, one, found in zip(images, held_out, found_by(model, images, held_out), strict=True):
+            coco.update(found, one.objects)
+            voc.update(found, one.objects)
+            missed, false = wrong(found, one.objects)
+            worst.append(
+                (missed + false, f"{missed} missed, {false} beside", as_it_was(image, one), found, one.objects)
+            )
         worst = sorted(worst, key=lambda one: -one[0])[:SHOWN]
     kinds = ("boxes", "masks") if masks else ("boxes",)
     scores = {kind: coco.result(kind) for kind in kinds}
@@ -134,8 +142,8 @@ def review(model: keras.Model, data: DetectionData, batches: int | None) -> Revi
         if curves:
             title = f"{kind}, overlap {OVERLAP:g}"
             sheets[f"precision_recall_{kind}.png"] = precision_recall(curves, areas_under(curves), title)
-    _, captions, images, found, truth = zip(*worst, strict=True)
-    sheets["mistakes.png"] = detection_sheet(images, found, truth, data.class_names, least=SURE, captions=captions)
+    _, captions, shown, seen, true = zip(*worst, strict=True)
+    sheets["mistakes.png"] = detection_sheet(shown, seen, true, data.class_names, least=SURE, captions=captions)
     by_class = {kind: coco.by_class(kind) for kind in kinds}
     known = {name: value for name, value in figures.items() if np.isfinite(value)}  # of what there are objects
     return Review(known, sheets, {"classes.txt": class_table(by_class, known)})
@@ -165,8 +173,8 @@ def overlay(model: keras.Model, image: np.ndarray, data: DetectionData):
     served = endpoints.detections(data.class_names, data.data.size)
     outputs = model(served.prepare(tf.constant(image))[None], training=False)
     answer = served.answer(outputs, tf.constant([image.shape[:2]]))
-    rows = {**{name: outputs[name] for name in outputs}, "boxes": answer["boxes"]}
-    found = detections_in({name: x.numpy() for name, x in rows.items()}, 0, image.shape[:2])
+    row = {name: values[0].numpy() for name, values in {**outputs, "boxes": answer["boxes"]}.items()}
+    found = found_in(row, image.shape[:2])
     return painted(detection_picture(image, found, data.class_names, least=SURE), image.shape[:2])
 
 

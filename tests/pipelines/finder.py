@@ -16,6 +16,7 @@ SIDE = 14
 class Finder:
     """Its places."""
 
+    mask: int | None = SIDE
     threshold: float = 0.5
     num_classes: int = 3
     input_shape: tuple[int | None, int | None, int] = (64, 64, 3)
@@ -56,7 +57,7 @@ class Extents(layers.Layer):
     """Around each class's likely pixels a box: logits (N, H, W, C) -> boxes, scores, classes and masks of C places."""
 
     def __init__(self, threshold, **settings):
-        super().__init__(dtype="float32", autocast=False, **settings)
+        super().__init__(autocast=False, **{**settings, "dtype": "float32"})
         self.threshold = threshold
 
     def get_config(self):

@@ -26,7 +26,10 @@ def triangle_folder(root, counts=(24, 10), seed=0):
             for k, cell in enumerate(cells[: random.integers(1, 4)] if number % 5 else ()):
                 left, top = (cell % 2) * width / 2, (cell // 2) * height / 2
                 x1, y1 = left + random.uniform(1, width / 8), top + random.uniform(1, height / 8)
-                x2, y2 = left + random.uniform(width * 3 / 8, width / 2 - 1), top + random.uniform(height * 3 / 8, height / 2 - 1)
+                x2, y2 = (
+                    left + random.uniform(width * 3 / 8, width / 2 - 1),
+                    top + random.uniform(height * 3 / 8, height / 2 - 1),
+                )
                 x1, y1, x2, y2 = (float(round(x)) for x in (x1, y1, x2, y2))
                 draw.polygon([(x1, y2 - 1), (x2 - 1, y2 - 1), (x1, y1)], fill=tuple(COLOURS[k].tolist()))
                 corners = [x1, y2, x2, y2, x1, y1]
