@@ -25,6 +25,7 @@ class Data:
     batch: int = 128
     cache: bool = True  # decoded validation pictures, and raw training bytes, stay in memory
     max_bad: float = 0.01  # part of the pictures that may be unreadable; more is an error
+    max_boxes: int = 100  # of a picture that detection trains with: of more, the largest
     threads: int = 0  # for decoding and augmenting; 0 lets tf.data choose
 
 

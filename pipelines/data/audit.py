@@ -98,13 +98,15 @@ def _decode_all(elements: tf.data.Dataset, read: Callable[[int], tf.Tensor], tot
     return Verdict(hashes, sizes, labels, reasons)
 
 
-def accept(unreadable: Sequence[tuple[str, str]], total: int, max_bad: float, title: str) -> None:
+def accept(
+    unreadable: Sequence[tuple[str, str]], total: int, max_bad: float, title: str, what: str = "cannot be decoded"
+) -> None:
     """Logs the pictures that are left out; raises ValueError, naming the first, where they are more than `max_bad`."""
     lines = [f"{name}: {reason}" if reason else name for name, reason in unreadable[:NAMED]]
     lines += [f"and {len(unreadable) - NAMED} more"] * (len(unreadable) > NAMED)
     if len(unreadable) / total > max_bad:
         raise ValueError(
-            f"{title}: {len(unreadable)} of {total} pictures cannot be decoded, more than max_bad={max_bad:g} allows:\n"
+            f"{title}: {len(unreadable)} of {total} pictures {what}, more than max_bad={max_bad:g} allows:\n"
             + "\n".join(lines)
         )
     if unreadable:
