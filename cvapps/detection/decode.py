@@ -52,10 +52,27 @@ def decode_deltas(numbers, anchors):
     return coding.decode_deltas(numbers, anchors[..., :4], coding.RPN)
 
 
+def middles(anchors):
+    """x and y of the anchors' middles: (..., 5) -> (..., 2)."""
+    return (anchors[..., :2] + anchors[..., 2:4]) / 2
+
+
+@serializable
+def decode_sides(numbers, anchors):
+    """Boxes of distances from a point to the sides, in strides: (..., 4), (..., 5) -> (..., 4)."""
+    return coding.decode_sides(numbers, middles(anchors), anchors[..., 4])
+
+
 @serializable
 def sigmoid_scores(raw):
-    """Each class by itself: {"classes": (N, a, C)} -> (N, a, C)."""
+    """Each class by itself: {"classes": (N, A, C)} -> (N, A, C)."""
     return ops.sigmoid(raw["classes"])
+
+
+@serializable
+def centred_scores(raw):
+    """Each class by itself and by centre-ness, the root of the product: -> (N, A, C)."""
+    return ops.sqrt(ops.sigmoid(raw["classes"]) * ops.sigmoid(raw["quality"])[..., None])
 
 
 def _best(scores, count):

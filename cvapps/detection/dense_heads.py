@@ -67,3 +67,22 @@ def two_towers(maps, anchors, num_classes, norm: Norm = "none"):
         "boxes": listed(boxes, 4, "boxes"),
     }
     return everywhere(keras.Model(x, outputs, name="head"), maps, anchors)
+
+
+def centred_towers(maps, anchors, num_classes, norm: Norm = "group"):
+    """FCOS's: sides are never negative, and the boxes' tower tells too how near to the middle a point is.
+
+    Tian et al. 2019, arXiv:1904.01355, section 3.2, with what the authors' later code does: centre-ness beside the
+    boxes, group normalization. Sides are in strides and rectified, as in torchvision, where the paper has exp.
+    """
+    count = in_common(maps, anchors)
+    x = keras.Input((None, None, WIDTH), name="map")
+    of_boxes = tower(x, norm, "boxes")
+    boxes = activate(small(of_boxes, count * 4, "boxes", dtype="float32"), "relu", "boxes")
+    quality = small(of_boxes, count, "quality", dtype="float32")
+    outputs = {
+        "classes": class_logits(tower(x, norm, "classes"), count, num_classes),
+        "boxes": listed(boxes, 4, "boxes"),
+        "quality": layers.Reshape((-1,), dtype="float32", name="quality")(quality),
+    }
+    return everywhere(keras.Model(x, outputs, name="head"), maps, anchors)

@@ -1,13 +1,15 @@
 """Necks: a backbone's features, joined across strides, as maps of one width, {"C2": ...} -> {"P2": ...}.
 
 Lin et al. 2016, arXiv:1612.03144, section 3 and Figure 3; first weights and the rounding of odd maps are torchvision's.
-HRNet's: Wang et al. 2019, arXiv:1908.07919, Figure 4 (c), HRNetV2p.
+HRNet's: Wang et al. 2019, arXiv:1908.07919, Figure 4 (c), HRNetV2p; where
+that is silent, its authors' code, HRNet/HRNet-Object-Detection.
 """
 
 from keras import layers
 
 from cvapps.blocks import activate, pad
 from cvapps.layers.cropping import CropLike
+from cvapps.layers.resizing import ResizeLike
 
 WIDTH = 256
 
@@ -75,3 +77,29 @@ def fpn_p7(features):
 def fpn_c5_p7(features):
     """As `fpn_p7`, P6 from C5, as RetinaNet's paper has it."""
     return convolved(top_down(features, 3), features["C5"])
+
+
+def joined(features, stride):
+    """Five maps of all resolutions at once: each, as large as the finest, beside the others, mixed and averaged.
+
+    {"C2": ...} -> {"P2": ..., "P6": ...}, or with `stride` 2 in the last convolutions {"P3": ..., "P7": ...}.
+    """
+    finest, *coarser = features.values()
+    maps = [finest, *(ResizeLike(name=f"p_resize{i}")([x, finest]) for i, x in enumerate(coarser, start=3))]
+    x = convolve(layers.Concatenate(name="p_concat")(maps), 1, 1, "p_reduce")
+    made = {}
+    for i in range(5):
+        name = f"p{i + stride + 1}"
+        y = layers.AveragePooling2D(2**i, padding="same", name=f"{name}_pool")(x) if i else x
+        made[name.upper()] = convolve(y, 3, stride, name)
+    return made
+
+
+def hrfpn(features):
+    """P2 to P6 of a backbone that keeps all resolutions, as HRNet: {"C2": ..., "C5": ...} -> {"P2": ..., "P6": ...}."""
+    return joined(features, 1)
+
+
+def hrfpn_p7(features):
+    """P3 to P7 of a backbone that keeps all resolutions, as HRNet: {"C2": ..., "C5": ...} -> {"P3": ..., "P7": ...}."""
+    return joined(features, 2)
