@@ -1,16 +1,19 @@
 """What a run is: one frozen dataclass, in the order in which the run happens, and typed changes to it."""
 
 import ast
+import functools
 import importlib
+import inspect
 import json
 import pkgutil
 import typing
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from cvapps.registry import check_type, nearest
+from cvapps.registry import check_type, model_info, nearest
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Recipe:
     """One run: command, hardware, time and expected result stand in its file's docstring."""
 
     model: str
-    settings: dict[str, Any] = field(default_factory=dict)  # of the model's row
+    settings: dict[str, Any] = field(default_factory=dict)  # of the model's row; "head.width" is that of its `head`
     data: Data = Data()
     epochs: int = 30
     optimizer: Optimizer = Optimizer()
@@ -125,6 +128,42 @@ def quick(recipe: Recipe) -> Recipe:
     """The same path in about a minute: two short epochs of small batches."""
     data = replace(recipe.data, batch=min(recipe.data.batch, 32))
     return replace(recipe, data=data, epochs=min(recipe.epochs, 2), epoch_steps=10, checkpoint_steps=5)
+
+
+def model_settings(recipe: Recipe) -> dict[str, Any]:
+    """The recipe's settings as its model's builder takes them.
+
+    "head.width" is what the place `head`, a function, a dataclass or a dictionary, has of that name. Raises ValueError
+    where the model has no such place, or the place nothing of that name.
+    """
+    defaults = model_info(recipe.model).defaults
+    settings = {key: value for key, value in recipe.settings.items() if "." not in key}
+    for key, value in recipe.settings.items():
+        place, dot, rest = key.partition(".")
+        if dot and place not in defaults:
+            raise ValueError(f"{recipe.model} has no setting {place!r}; {nearest(place, defaults)}")
+        if dot:
+            settings[place] = _with(place, settings.get(place, defaults[place]), rest, value)
+    return settings
+
+
+def _with(title: str, place: Any, path: str, value: Any) -> Any:
+    """The place with the value at a dotted path in it."""
+    name, dot, rest = path.partition(".")
+    if isinstance(place, Mapping):
+        known = {**place, **({} if dot else {name: value})}
+    elif is_dataclass(place):
+        known = vars(place)
+    elif callable(place):
+        known = {p.name: p.default for p in inspect.signature(place).parameters.values() if p.default is not p.empty}
+    else:
+        raise ValueError(f"{title}.{path}={value!r}: {title} is {place!r}, which has no parts")
+    if name not in known:
+        raise ValueError(f"{title} has no {name!r}; {nearest(name, known)}")
+    value = _with(f"{title}.{name}", known[name], rest, value) if dot else value
+    if isinstance(place, Mapping):
+        return {**place, name: value}
+    return replace(place, **{name: value}) if is_dataclass(place) else functools.partial(place, **{name: value})
 
 
 def flatten(recipe: Any, prefix: str = "") -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pipelines.data import detection as pictures
 from pipelines.data.detection import DetectionData, HeldOut
 from pipelines.found import found_in
 from pipelines.pictures_boxes import detection_picture, detection_sheet, painted, precision_recall, truth_sheet
-from pipelines.recipe import Recipe
+from pipelines.recipe import Recipe, model_settings
 from pipelines.tasks.task import Review, Task
 
 SHOWN = 4  # held-out pictures on a sheet
@@ -28,7 +28,8 @@ OVERLAP = 0.5  # with which it is right, on a sheet
 
 def places(recipe: Recipe) -> dict[str, Any]:
     """The detector's places as its row and the recipe have them."""
-    return {**cvapps.model_info(recipe.model).defaults, "input_shape": (*recipe.data.size, 3), **recipe.settings}
+    defaults = cvapps.model_info(recipe.model).defaults
+    return {**defaults, "input_shape": (*recipe.data.size, 3), **model_settings(recipe)}
 
 
 def open_data(recipe: Recipe) -> DetectionData:

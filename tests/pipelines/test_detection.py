@@ -47,8 +47,8 @@ def recipe(tmp_path_factory):
         yield Recipe(
             model="finder",
             data=Data(f"coco:{triangle_folder(place / 'coco')}", size=SIZE, batch=4, max_boxes=4),
-            epochs=6,
-            optimizer=Optimizer("adamw", learning_rate=0.05),
+            epochs=5,
+            optimizer=Optimizer("adamw", learning_rate=0.15),
             precision="float32",
             checkpoint_steps=4,
         )
@@ -180,7 +180,7 @@ def test_the_run_has_its_pictures(finished):
     curves = {"precision_recall_boxes.png", "precision_recall_masks.png"}
     assert {"batch.png", "mistakes.png", "classes.txt", "curves.png", "profile.md", *curves} <= listed
     sheets = {file.path for file in client.list_artifacts(run, "epochs")}
-    assert sheets == {f"epochs/{i:04}.png" for i in range(1, 7)}
+    assert sheets == {f"epochs/{i:04}.png" for i in range(1, 6)}
 
 
 def held_out_files(recipe):

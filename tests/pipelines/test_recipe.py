@@ -1,10 +1,12 @@
 """Recipes: found by name, changed by typed text, shrunk, written down and read back."""
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 
 import cvapps
+from cvapps import registry
 from pipelines import recipe as recipes
 from pipelines.recipe import Recipe
 
@@ -82,3 +84,44 @@ def test_quick_is_the_same_path_but_short():
     quick = recipes.quick(recipes.load("resnet20_digits"))
     assert (quick.epochs, quick.epoch_steps, quick.data.batch) == (2, 10, 32)
     assert quick.model == "resnet20_cifar"
+
+
+def inner(x, low=0):
+    """A place of a place."""
+    return x, low
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A place of a model that has places itself."""
+
+    width: int = 256
+    inner: Callable = inner
+
+
+def neck(x, width=64, deep=Part()):
+    """A place that is a function."""
+    return x, width, deep
+
+
+def test_a_setting_may_be_of_a_place(monkeypatch):
+    def builder(neck=neck, part=Part(), backbone_settings={"norm": "batch"}, threshold=0.5, name="placed"):  # noqa: B006
+        """Never built."""
+
+    row = registry.Row("placed", "detection", builder, {}, registry.Paper("Nobody", 1900, "", ""), ())
+    monkeypatch.setitem(registry._rows(), "placed", row)
+    given = {"neck.width": 8, "neck.deep.width": 2, "part.width": 3, "backbone_settings.depth": 1, "threshold": 0.1}
+    made = recipes.model_settings(Recipe("placed", given))
+    assert made["neck"](5) == (5, 8, Part(2))
+    assert made["part"] == Part(3)
+    assert made["backbone_settings"] == {"norm": "batch", "depth": 1}
+    assert made["threshold"] == 0.1
+    assert recipes.from_json(recipes.to_json(Recipe("placed", given))).settings == given
+    for key, message in (
+        ("nek.width", "placed has no setting 'nek'; the nearest names are .'neck'"),
+        ("neck.widht", "neck has no 'widht'; the nearest names are .'width'"),
+        ("part.inner.high", "part.inner has no 'high'"),
+        ("threshold.low", "threshold is 0.5, which has no parts"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            recipes.model_settings(Recipe("placed", {key: 1}))
