@@ -8,12 +8,14 @@ from keras import layers, ops
 
 from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
 
-Pixels = Literal["imagenet", "centred", "caffe", "bvlc", "raw"]
+Pixels = Literal["imagenet", "centred", "caffe", "bvlc", "ssd", "unit", "raw"]
 PIXELS = {  # what published weights were trained on: (mean, deviation) of RGB in [0, 255]
     "imagenet": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),  # of the training pictures, by channel
     "centred": ((127.5,) * 3, (127.5,) * 3),  # to [-1, 1]
     "caffe": ((123.68, 116.779, 103.939), (1.0,) * 3),  # the mean alone
     "bvlc": ((122.67891434, 116.66876762, 104.00698793), (1.0,) * 3),  # the mean alone, of Caffe's own networks
+    "ssd": ((123.0, 117.0, 104.0), (1.0,) * 3),  # the mean alone, in whole numbers
+    "unit": ((0.0,) * 3, (255.0,) * 3),  # to [0, 1]
     "raw": ((0.0,) * 3, (1.0,) * 3),  # as they come
 }
 

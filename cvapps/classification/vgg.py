@@ -7,6 +7,7 @@ are torchvision's, without the biases that batch normalization takes off again.
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import keras
 from keras import layers
@@ -22,6 +23,7 @@ def vgg(
     behind_first: Callable | None = None,
     dense: tuple[int, ...] = (4096, 4096),
     dropout: float = 0.5,
+    pool_padding: Literal["valid", "same"] = "valid",
     norm: Norm = "none",
     pixels: Pixels = "imagenet",
     num_classes: int | None = 1000,
@@ -32,6 +34,7 @@ def vgg(
 
     C1 to C4 are the last of stages 2 to 5, before they are pooled; C5 is the last pooling. `kernels` are the sides of
     each stage's convolutions, `behind_first` a block behind the first. `dense` and `dropout` are those of fc6 and fc7.
+    With a `pool_padding` of "same" a last row or column of a map of odd size is pooled by itself, as Caffe does it.
     Raises ValueError for a picture under 32x32, and for logits from one of open size.
     """
     image, x = picture(input_shape, pixels, smallest=32)
@@ -43,7 +46,7 @@ def vgg(
                 x = behind_first(x, "stage1_norm")
         if stage > 1:
             features[f"C{stage - 1}"] = x
-        x = layers.MaxPooling2D(2, name=f"stage{stage}_pool")(x)
+        x = layers.MaxPooling2D(2, padding=pool_padding, name=f"stage{stage}_pool")(x)
     features["C5"] = x
     return dense_endpoint(image, features, num_classes, name, dense, dropout)
 

@@ -5,7 +5,7 @@ from cvapps.layers.convolution import TableConv2D
 from cvapps.layers.cropping import CropLike
 from cvapps.layers.deformable import DeformableConv2D
 from cvapps.layers.fourier import FFTConv2D
-from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
+from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization, ScaledUnitNormalization
 from cvapps.layers.pooling import BedOfNails, MaxPoolingWithSwitches, MaxUnpooling
 from cvapps.layers.resizing import AdaptiveAveragePooling2D, ResizeLike
 
@@ -21,6 +21,7 @@ __all__ = [
     "MaxUnpooling",
     "Maxout",
     "ResizeLike",
+    "ScaledUnitNormalization",
     "TableConv2D",
     "scaled_tanh",
 ]

@@ -87,3 +87,37 @@ class LocalResponseNormalization(keras.layers.Layer):
         """The constructor's arguments."""
         own = dict(size=self.size, alpha=self.alpha, beta=self.beta, k=self.k, of=self.of)
         return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable("cvapps")
+class ScaledUnitNormalization(keras.layers.Layer):
+    """Each place's channels to length 1, times a learned scale of each: (..., C) -> (..., C).
+
+    Liu et al. 2015, arXiv:1506.04579 (ParseNet), section 3.3; SSD's first map with `scale` 20 at first. Computed in
+    float32 at least. A place whose channels are all zero stays zero.
+    """
+
+    def __init__(self, initial: float = 20.0, **kwargs):
+        super().__init__(**kwargs)
+        self.initial = initial
+
+    def build(self, input_shape):
+        """Makes the scale of each channel."""
+        self.scale = self.add_weight(
+            shape=(input_shape[-1],), initializer=keras.initializers.Constant(self.initial), name="scale"
+        )
+
+    def call(self, inputs):
+        """(..., C) -> (..., C) in the layer's compute type."""
+        wide = keras.backend.result_type(self.compute_dtype, "float32")
+        x = ops.cast(inputs, wide)
+        energy = ops.sum(ops.square(x), axis=-1, keepdims=True)
+        return ops.cast(x * ops.rsqrt(ops.maximum(energy, 1e-24)) * ops.cast(self.scale, wide), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        """The input's."""
+        return input_shape
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {**super().get_config(), "initial": self.initial}
