@@ -6,8 +6,9 @@ import importlib
 import inspect
 import json
 import pkgutil
+import sys
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal
 
@@ -133,11 +134,15 @@ def quick(recipe: Recipe) -> Recipe:
 def model_settings(recipe: Recipe) -> dict[str, Any]:
     """The recipe's settings as its model's builder takes them.
 
-    "head.width" is what the place `head`, a function, a dataclass or a dictionary, has of that name. Raises ValueError
-    where the model has no such place, or the place nothing of that name.
+    The name of a function, where the row has one, means that of the same module. "head.width" is what the setting
+    `head`, a function, a dataclass or a dictionary, has of that name. Raises ValueError for names that there are not.
     """
     defaults = model_info(recipe.model).defaults
-    settings = {key: value for key, value in recipe.settings.items() if "." not in key}
+    settings = {
+        key: _function(key, defaults[key], value) if callable(defaults.get(key)) and isinstance(value, str) else value
+        for key, value in recipe.settings.items()
+        if "." not in key
+    }
     for key, value in recipe.settings.items():
         place, dot, rest = key.partition(".")
         if dot and place not in defaults:
@@ -145,6 +150,17 @@ def model_settings(recipe: Recipe) -> dict[str, Any]:
         if dot:
             settings[place] = _with(place, settings.get(place, defaults[place]), rest, value)
     return settings
+
+
+def _function(title: str, place: Callable, name: str) -> Callable:
+    """The public function called `name` of the module where the place's own is."""
+    while isinstance(place, functools.partial):
+        place = place.func
+    module = sys.modules[place.__module__]
+    known = {n: f for n, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module.__name__}
+    if name not in known or name.startswith("_"):
+        raise ValueError(f"no {title} is called {name!r}; {nearest(name, [n for n in known if n[0] != '_'])}")
+    return known[name]
 
 
 def _with(title: str, place: Any, path: str, value: Any) -> Any:
@@ -183,5 +199,11 @@ def to_json(recipe: Recipe) -> str:
 def from_json(text: str) -> Recipe:
     """The recipe that `to_json` wrote. Raises ValueError where it isn't one."""
     recipe = TypeAdapter(Recipe).validate_json(text)
-    settings = {key: tuple(value) if isinstance(value, list) else value for key, value in recipe.settings.items()}
-    return replace(recipe, settings=settings)  # JSON has no tuples, and settings no types to tell them by
+    return replace(recipe, settings=_settings_again(recipe.settings))
+
+
+def _settings_again(value: Any) -> Any:
+    """JSON has no tuples and no numbers as keys, and settings no types to tell them by."""
+    if isinstance(value, dict):
+        return {int(key) if key.isdecimal() else key: _settings_again(one) for key, one in value.items()}
+    return tuple(map(_settings_again, value)) if isinstance(value, list) else value

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from types import MappingProxyType
 
 import pytest
 
@@ -104,24 +105,33 @@ def neck(x, width=64, deep=Part()):
     return x, width, deep
 
 
-def test_a_setting_may_be_of_a_place(monkeypatch):
-    def builder(neck=neck, part=Part(), backbone_settings={"norm": "batch"}, threshold=0.5, name="placed"):  # noqa: B006
-        """Never built."""
+def placed(
+    anchors=None, neck=neck, part=Part(), settings=MappingProxyType({"norm": "batch"}), threshold=0.5, name="placed"
+):
+    """A builder that is never called."""
 
-    row = registry.Row("placed", "detection", builder, {}, registry.Paper("Nobody", 1900, "", ""), ())
+
+def test_a_setting_may_be_of_a_place(monkeypatch):
+    row = registry.Row("placed", "detection", placed, {}, registry.Paper("Nobody", 1900, "", ""), ())
     monkeypatch.setitem(registry._rows(), "placed", row)
-    given = {"neck.width": 8, "neck.deep.width": 2, "part.width": 3, "backbone_settings.depth": 1, "threshold": 0.1}
+    given = {
+        "anchors": {8: ((1, 2), (3, 4)), 16: ((5, 6),)}, "neck.width": 8, "neck.deep.width": 2, "part.width": 3,
+        "settings.depth": 1, "threshold": 0.1,
+    }  # fmt: skip
     made = recipes.model_settings(Recipe("placed", given))
     assert made["neck"](5) == (5, 8, Part(2))
+    assert made["anchors"] == given["anchors"]
     assert made["part"] == Part(3)
-    assert made["backbone_settings"] == {"norm": "batch", "depth": 1}
+    assert made["settings"] == {"norm": "batch", "depth": 1}
     assert made["threshold"] == 0.1
     assert recipes.from_json(recipes.to_json(Recipe("placed", given))).settings == given
-    for key, message in (
-        ("nek.width", "placed has no setting 'nek'; the nearest names are .'neck'"),
-        ("neck.widht", "neck has no 'widht'; the nearest names are .'width'"),
-        ("part.inner.high", "part.inner has no 'high'"),
-        ("threshold.low", "threshold is 0.5, which has no parts"),
+    assert recipes.model_settings(Recipe("placed", {"neck": "inner", "neck.low": 4}))["neck"](5) == (5, 4)
+    for key, value, message in (
+        ("neck", "iner", r"no neck is called 'iner'; the nearest names are \['inner'\]"),
+        ("nek.width", 1, r"placed has no setting 'nek'; the nearest names are \['neck'"),
+        ("neck.widht", 1, r"neck has no 'widht'; the nearest names are \['width'"),
+        ("part.inner.high", 1, "part.inner has no 'high'"),
+        ("threshold.low", 1, "threshold.low=1: threshold is 0.5, which has no parts"),
     ):
         with pytest.raises(ValueError, match=message):
-            recipes.model_settings(Recipe("placed", {key: 1}))
+            recipes.model_settings(Recipe("placed", {key: value}))
