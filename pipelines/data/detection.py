@@ -1,7 +1,10 @@
 """Batches of pictures with the boxes, classes and masks of their objects."""
 
+import logging
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -11,12 +14,15 @@ from cvapps.metrics.instances import Objects
 from cvapps.registry import nearest
 from pipelines.data import letterbox
 from pipelines.data.batches import Batches, spare_bytes
-from pipelines.data.box_augment import TABLES, fullest
+from pipelines.data.box_augment import PICTURES_TOGETHER, TABLES, fullest, padded
 from pipelines.data.decode import decode_image
 from pipelines.data.detection_folders import DetectionDataset, open_coco_boxes, open_voc_boxes
 from pipelines.data.plan import fold_in, plan
 from pipelines.data.run_lengths import decode
+from pipelines.data.tfds_boxes import open_tfds_boxes
 from pipelines.recipe import Data, Recipe
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +80,13 @@ class DetectionData(Batches):
         if first != source.size:
             raise RuntimeError(f"{first} of {source.size} held-out pictures came")
 
+    @cached_property
+    def most_together(self) -> int:
+        """How many objects the augmentations of a batch can bring into one picture."""
+        pictures = math.prod(PICTURES_TOGETHER[function.func.__name__] for function in self.augmentations.batches)
+        numbers = np.sort(self.dataset.truth.numbers[self.dataset.train.labels])
+        return int(numbers[-pictures:].sum())
+
     def fits_in_memory(self, pictures: int) -> bool:
         """Whether so many decoded pictures, with their masks, may stay in memory."""
         height, width = self.data.size
@@ -93,24 +106,23 @@ class DetectionData(Batches):
         boxes, classes, counts = self.dataset.truth.lookup(row)
         boxes = letterbox.move(boxes, window, size)
         chosen = fullest(boxes, tf.ones_like(classes, tf.bool) if kept is None else kept, places)
-        missing = [[0, places - tf.size(chosen)]]
-        truth = {
-            "boxes": tf.ensure_shape(tf.pad(tf.gather(boxes, chosen), [*missing, [0, 0]]), (places, 4)),
-            "classes": tf.ensure_shape(tf.pad(tf.gather(classes, chosen), missing, constant_values=-1), (places,)),
-        }
+        masks = None
         if self.masks:
             sides = tf.shape(image)[:2]
-            masks = tf.map_fn(
-                lambda string: letterbox.sample_mask(decode(string, sides), window, size),
-                tf.gather(counts, chosen),
-                fn_output_signature=tf.TensorSpec(size, tf.uint8),
-            )
-            truth["masks"] = tf.ensure_shape(tf.pad(masks, [*missing, [0, 0], [0, 0]]), (places, *size))
+
+            def masks(chosen: tf.Tensor) -> tf.Tensor:
+                return tf.map_fn(
+                    lambda string: letterbox.sample_mask(decode(string, sides), window, size),
+                    tf.gather(counts, chosen),
+                    fn_output_signature=tf.TensorSpec(size, tf.uint8),
+                )
+
+        truth = padded(boxes, classes, chosen, places, masks)
         return letterbox.show(image, window, size), truth
 
 
 Open = Callable[[Data], DetectionDataset]
-BOXES: Mapping[str, Open] = MappingProxyType({"voc": open_voc_boxes, "coco": open_coco_boxes})
+BOXES: Mapping[str, Open] = MappingProxyType({"voc": open_voc_boxes, "coco": open_coco_boxes, "tfds": open_tfds_boxes})
 
 
 def open_data(recipe: Recipe, shard: tuple[int, int] = (0, 1), masks: bool = False) -> DetectionData:
@@ -132,4 +144,12 @@ def open_data(recipe: Recipe, shard: tuple[int, int] = (0, 1), masks: bool = Fal
     dataset = BOXES[scheme](recipe.data)
     if masks and dataset.truth.counts is None:
         raise ValueError(f"{recipe.data.source} has objects without masks, which {recipe.model} is to be trained with")
-    return DetectionData(recipe.data, recipe.seed, dataset, augmentations, shard, masks)
+    data = DetectionData(recipe.data, recipe.seed, dataset, augmentations, shard, masks)
+    if data.most_together > recipe.data.max_boxes:
+        LOG.warning(
+            "%s: augmentations can bring up to %d objects together; the largest max_boxes=%d are learned",
+            recipe.data.source,
+            data.most_together,
+            recipe.data.max_boxes,
+        )
+    return data

@@ -50,8 +50,8 @@ def open_voc_boxes(data: Data) -> DetectionDataset:
 
     A year is JPEGImages, Annotations and ImageSets/Main. Where one has a test.txt, that is held out and the
     trainval.txt of all of them are for training, as VOC2007 is used, alone or with VOC2012; else train.txt and val.txt.
-    VOC's pixels count from 1 and a box's last pixel is part of it: its x1 y1 x2 y2 are x1-1 y1-1 x2 y2 here. Classes are
-    those of PATH/classes.txt, a line each; without it VOC's twenty, or, where others occur, all that occur, sorted.
+    VOC's pixels count from 1 and a box's last pixel is part of it: its x1 y1 x2 y2 are x1-1 y1-1 x2 y2 here.
+    Classes are those of PATH/classes.txt, a line each; without it VOC's twenty, or, where others occur, all that do.
     Difficult objects are kept from training and marked for evaluation.
 
     Raises FileNotFoundError or ValueError, naming the file, where the folder isn't such a one, and what `open_boxed`
@@ -171,8 +171,8 @@ def notes_of(given: Sequence[Annotated], names: Sequence[str], truth: Truth, max
     if beyond.max(initial=0) > ROUNDING:
         worst = int(beyond.argmax())
         notes.append(
-            f"boxes of {np.sum(beyond > ROUNDING)} pictures were cut at the edges, by up to {beyond[worst]:g} pixels in "
-            f"{names[worst]}"
+            f"boxes of {np.sum(beyond > ROUNDING)} pictures were cut at the edges, by up to {beyond[worst]:g} pixels "
+            f"in {names[worst]}"
         )
     many = truth.numbers > max_boxes
     if many.any():
@@ -294,8 +294,8 @@ def _coco_split(root: Path, split: str, validation: bool) -> tuple[list[Boxed], 
         raise ValueError(f"{path}: expected COCO's images, annotations and categories: {reason!r}") from reason
     if strays:
         raise ValueError(
-            f"{path}: {len(strays)} annotations are of pictures that it does not list; the first, {strays[0].get('id')}, "
-            f"of picture {strays[0]['image_id']}"
+            f"{path}: {len(strays)} annotations are of pictures that it does not list; the first, "
+            f"{strays[0].get('id')}, of picture {strays[0]['image_id']}"
         )
     numbers = {category: number for number, category in enumerate(sorted(categories))}
     folder = root / path.stem.removeprefix("instances_")

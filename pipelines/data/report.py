@@ -8,6 +8,7 @@ import tensorflow as tf
 from pipelines.data.augment import rgb
 from pipelines.data.batches import Batches
 from pipelines.data.decode import decode_image
+from pipelines.data.detection_folders import DetectionDataset
 from pipelines.data.map_folders import MapDataset
 from pipelines.data.streams import Dataset, Source
 from pipelines.recipe import Recipe
@@ -65,7 +66,9 @@ def statistics(title: str, data: Batches) -> str:
 
 
 def _classes(dataset: Dataset) -> list[str]:
-    """How often each class is there: pictures of it in both splits, or pixels of it in the training maps."""
+    """How often each class is there: pictures or objects of it in both splits, or its pixels in the training maps."""
+    if isinstance(dataset, DetectionDataset):
+        return _objects(dataset)
     if isinstance(dataset, MapDataset):
         pixels, maps = dataset.pixels.sum(0), (dataset.pixels > 0).sum(0)
         head = ["| class | part of the pixels | training maps that have it |", "|---|---:|---:|"]
@@ -76,6 +79,23 @@ def _classes(dataset: Dataset) -> list[str]:
     counts = [np.bincount(split.labels, minlength=len(dataset.class_names)) for split in splits]
     rows = [f"| {name} | {a} | {b} |" for name, a, b in zip(dataset.class_names, *counts, strict=True)]
     return ["| class | training | validation |", "|---|---:|---:|", *_shortened(rows, "| and {} more | | |")]
+
+
+def _objects(dataset: DetectionDataset) -> list[str]:
+    """Objects of each class in both splits, those that training is not shown apart, and what was changed of them."""
+    counts = []
+    for split in (dataset.train, dataset.validation):
+        objects = [dataset.truth.objects(row) for row in split.labels]
+        for kept in (True, False):
+            classes = [one.classes[kept ^ (one.crowd | one.difficult)] for one in objects]
+            counts.append(np.bincount(np.concatenate(classes), minlength=len(dataset.class_names)))
+    rows = [
+        f"| {name} | " + " | ".join(map(str, numbers)) + " |"
+        for name, *numbers in zip(dataset.class_names, *counts, strict=True)
+    ]
+    head = ["| objects | training | crowds, difficult | validation | crowds, difficult |", "|---|---:|---:|---:|---:|"]
+    notes = ["", *(f"- {note}" for note in dataset.notes)] if dataset.notes else []
+    return head + _shortened(rows, "| and {} more | | | | |") + notes
 
 
 def pixel_moments(source: Source) -> tuple[np.ndarray, np.ndarray, int]:

@@ -60,21 +60,26 @@ class Prepared:
         name = self.title.partition(":")[2]
         return [f"{name} {split}[{i}]" for i in range(self.builder.info.splits[split].num_examples)]
 
+    def verdicts(self, number: Number) -> dict[str, Verdict]:
+        """The verdict on each split that is used; `number` makes the verdicts' labels."""
+        return {
+            split: audit(
+                self.elements(split).enumerate().map(lambda i, pair: (i, pair[0], number(i, pair[1]))),
+                partial(self.picture, split),
+                self.builder.info.splits[split].num_examples,
+                self.identity(split),
+                f"{self.title} {split}",
+            )
+            for split in ("train", self.own)
+            if split
+        }
+
     def audited(self, max_bad: float, number: Number) -> tuple[dict[str, Verdict], list[tuple[str, str]]]:
-        """The verdict on each split that is used, and all unreadable pictures; `number` makes the verdicts' labels.
+        """`verdicts`, and all unreadable pictures.
 
         Raises ValueError where there are more of them than `max_bad`.
         """
-        verdicts = {}
-        for split in ("train", self.own):
-            if split:
-                verdicts[split] = audit(
-                    self.elements(split).enumerate().map(lambda i, pair: (i, pair[0], number(i, pair[1]))),
-                    partial(self.picture, split),
-                    self.builder.info.splits[split].num_examples,
-                    self.identity(split),
-                    f"{self.title} {split}",
-                )
+        verdicts = self.verdicts(number)
         unreadable = [pair for split, verdict in verdicts.items() for pair in verdict.unreadable(self.names(split))]
         accept(unreadable, sum(len(verdict.labels) for verdict in verdicts.values()), max_bad, self.title)
         return verdicts, unreadable
