@@ -1,5 +1,7 @@
 """What detectors take from a classifier: its features by stride, and which of its weights stay as they are."""
 
+import typing
+
 import keras
 from keras import layers
 
@@ -23,7 +25,8 @@ def features(spec) -> tuple[keras.KerasTensor, dict]:
     `spec` has backbone, backbone_settings, frozen, pixels and input_shape. Raises ValueError for a model without
     features.
     """
-    if "num_classes" not in cvapps.model_info(spec.backbone).defaults:
+    hints = typing.get_type_hints(cvapps.model_info(spec.backbone).builder)
+    if type(None) not in typing.get_args(hints["num_classes"]):
         raise ValueError(f"{spec.backbone} is no backbone: it has no features by stride")
     settings = dict(num_classes=None, pixels=spec.pixels, input_shape=spec.input_shape, **spec.backbone_settings)
     backbone = cvapps.create_model(spec.backbone, **settings)

@@ -47,7 +47,8 @@ def convolved(maps, last=None):
 def top_down(features, lowest):
     """Each feature from stride 2**lowest on, with what the coarser ones know: {"C2": ...} -> {"P2": ...}, WIDTH wide.
 
-    Raises ValueError where the backbone lacks one of the features up to C5.
+    Raises ValueError where the backbone lacks one of the features up to C5, and where its layers take places away, so
+    that a map doubled doesn't reach over the next finer one.
     """
     keys = [f"C{i}" for i in range(lowest, 6)]
     if missing := [key for key in keys if key not in features]:
@@ -57,6 +58,8 @@ def top_down(features, lowest):
         name = f"p{level(key)}"
         x = convolve(features[key], 1, 1, f"{name}_lateral")
         if above is not None:
+            if any(n is not None and 2 * n < m for n, m in zip(above.shape[1:3], x.shape[1:3], strict=True)):
+                raise ValueError(f"{key} is {x.shape[1:3]}, more than twice the next map, {above.shape[1:3]}")
             above = layers.UpSampling2D(2, name=f"{name}_double")(above)
             x = layers.Add(name=f"{name}_add")([x, CropLike(name=f"{name}_crop")([above, x])])
         above = x

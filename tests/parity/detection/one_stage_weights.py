@@ -8,7 +8,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "torch"))
 import weights
 
-LAST = {  # factors of the last layers, with which scores are neither all 0 nor all 1, and boxes about as large as anchors
+# factors of the last layers, with which scores are neither all 0 nor all 1, and boxes about as large as anchors
+LAST = {
     "retinanet_resnet50": {"cls_logits": 3e-5, "bbox_reg": 6e-6},
     "fcos_resnet50": {"cls_logits": 1.5, "bbox_reg": 4.0, "bbox_ctrness": 1.5},
 }
