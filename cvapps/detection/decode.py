@@ -109,7 +109,7 @@ def best_of_classes(scores, lengths, count):
     classes = scores.shape[-1]
     best, place = _best(ops.swapaxes(scores, 1, 2), count)
     number = place * classes + ops.arange(classes, dtype="int32")[:, None]
-    return tuple(ops.reshape(x, (ops.shape(scores)[0], -1)) for x in (best, number))
+    return tuple(ops.reshape(x, (-1, classes * x.shape[-1])) for x in (best, number))
 
 
 @serializable

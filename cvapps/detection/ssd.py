@@ -14,6 +14,7 @@ from keras import layers, ops
 
 from cvapps.blocks import conv_norm
 from cvapps.detection.dense_heads import listed
+from cvapps.detection.dense_losses import by_all_matches, where_matched
 from cvapps.layers import ScaledUnitNormalization
 from cvapps.ops import coding
 from cvapps.ops.boxes import iou
@@ -70,11 +71,8 @@ def levels_small(features: Mapping) -> dict:
 def one_convolution(maps: Mapping, anchors: Mapping, num_classes: int) -> list[dict]:
     """A 3x3 convolution for the classes and one for the boxes of each map: -> raw numbers of each level.
 
-    "classes" are logits with the background first, (N, a, 1 + num_classes). Raises ValueError for another number of
-    maps than of cells.
+    "classes" are logits with the background first, (N, a, 1 + num_classes).
     """
-    if len(maps) != len(anchors):
-        raise ValueError(f"expected a cell of boxes for each of the maps {list(maps)}, not {len(anchors)} cells")
     levels = []
     for (key, x), cell in zip(maps.items(), anchors.values(), strict=True):
         level = {}
@@ -108,26 +106,16 @@ def pair_and_overlap(anchors, boxes, valid, decoded):
     return match_bipartite(iou(anchors[:, None, :4], boxes[:, None]), valid, 0.5)
 
 
-def by_batch(losses, truth):
-    """Sums over a picture's anchors whose mean is the batch's sum by its matches: (N, A) -> (N,). Equation 1.
-
-    Without any match in the batch it is 0: there are no losses then, for negatives are counted by matches.
-    """
-    matches = ops.sum(ops.cast(truth.matched >= 0, "float32"))
-    pictures = ops.cast(ops.shape(losses)[0], "float32")
-    return ops.sum(losses, axis=-1) * pictures / ops.maximum(matches, 1)
-
-
 def softmax_mined(truth, raw):
     """Cross entropy of the matched and of three times as many background ones, the hardest: -> (N,). Equation 3."""
     targets = ops.maximum(truth.classes, -1) + 1
     losses = ops.sparse_categorical_crossentropy(targets, raw["classes"], from_logits=True)
     counts = (truth.matched >= 0) | hard_negatives(losses, truth.matched, 3)
-    return by_batch(ops.where(counts, losses, 0.0), truth)
+    return by_all_matches(ops.where(counts, losses, 0.0), truth)
 
 
 def smooth_l1(truth, raw):
     """Half the squares of the codes' differences up to 1, beyond the differences less a half: -> (N,). Equation 2."""
     apart = ops.abs(raw["boxes"] - truth.codes)
     losses = ops.where(apart < 1, ops.square(apart) / 2, apart - 0.5)
-    return by_batch(ops.where(truth.matched >= 0, ops.sum(losses, axis=-1), 0.0), truth)
+    return by_all_matches(where_matched(ops.sum(losses, axis=-1), truth), truth)

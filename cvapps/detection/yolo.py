@@ -44,10 +44,8 @@ def fully_connected(
     """v1's head, a hidden layer that sees the whole picture: -> the raw numbers of its one level, none of them squashed.
 
     "classes" are those of a cell, (N, h w, C), "boxes" and "quality" those of the anchors. Raises ValueError for a map
-    of open size, and for more than one map.
+    of open size.
     """
-    if len(maps) != 1 or len(anchors) != 1:
-        raise ValueError(f"expected one map and one cell of boxes, got maps {list(maps)} and {len(anchors)} cells")
     (x,), (cell,) = maps.values(), anchors.values()
     if None in x.shape[1:]:
         raise ValueError(f"a fully connected head needs a picture of known size; its map is {tuple(x.shape[1:])}")
@@ -105,12 +103,7 @@ def darknet_pyramid(features: Mapping, width: int = 128) -> dict:
 
 
 def one_by_one(maps: Mapping, anchors: Mapping, num_classes: int) -> list[dict]:
-    """v3's head, a 3x3 convolution on each map and logits of each of its anchors: -> raw numbers of each level.
-
-    Raises ValueError for another number of maps than of cells.
-    """
-    if len(maps) != len(anchors):
-        raise ValueError(f"expected a cell of boxes for each of the maps {list(maps)}, not {len(anchors)} cells")
+    """v3's head, a 3x3 convolution on each map and logits of each of its anchors: -> raw numbers of each level."""
     levels = []
     for (key, x), cell in zip(maps.items(), anchors.values(), strict=True):
         name, level = key.lower(), {}

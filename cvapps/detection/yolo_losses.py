@@ -8,7 +8,7 @@ pjreddie/darknet, the authors' own code. `truth` and the raw numbers are as in `
 import numpy as np
 from keras import ops
 
-from cvapps.detection.dense_losses import binary_crossentropy
+from cvapps.detection.dense_losses import binary_crossentropy, where_matched
 from cvapps.ops import coding
 from cvapps.ops.boxes import iou, to_cxcywh
 from cvapps.ops.matching import BACKGROUND, IGNORED, match_low_quality, overlap_in_cell, take_matched
@@ -52,7 +52,7 @@ def encode_grid(boxes, anchors):
 def coordinate_squares(truth, raw):
     """Of places and of roots of sides, of the responsible predictions: -> (N,)."""
     squares = ops.sum(ops.square(raw["boxes"] - truth.codes), axis=-1)
-    return COORDINATES * ops.sum(ops.where(truth.matched >= 0, squares, 0.0), axis=-1)
+    return COORDINATES * ops.sum(where_matched(squares, truth), axis=-1)
 
 
 def confidence_squares(truth, raw):
@@ -96,7 +96,7 @@ def logistic_boxes(truth, raw):
     """
     (place, growth), (true_place, true_growth) = (ops.split(x, 2, axis=-1) for x in (raw["boxes"], truth.codes))
     losses = binary_crossentropy(ops.sigmoid(true_place), place) + ops.square(growth - true_growth) / 2
-    return ops.sum(ops.where(truth.matched >= 0, ops.sum(losses, axis=-1), 0.0), axis=-1)
+    return ops.sum(where_matched(ops.sum(losses, axis=-1), truth), axis=-1)
 
 
 def objectness(truth, raw):
@@ -109,4 +109,4 @@ def logistic_classes(truth, raw):
     """Cross entropy of each class by itself, of matched anchors: -> (N,)."""
     targets = ops.one_hot(truth.classes, raw["classes"].shape[-1], dtype="float32")
     losses = ops.sum(binary_crossentropy(targets, raw["classes"]), axis=-1)
-    return ops.sum(ops.where(truth.matched >= 0, losses, 0.0), axis=-1)
+    return ops.sum(where_matched(losses, truth), axis=-1)
