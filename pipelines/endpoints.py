@@ -7,6 +7,12 @@ string [N]; `labels`, string [N, C], are the classes' names. Depths come as `dep
 `depth_png_bytes`, 16 bits of millimetres; boundaries as `edges` float32 [N, h, w], their probability, and
 `edge_png_bytes`. Of a picture taken for a patch, `object` float32 [N] is the probability that it has one in its middle,
 `mask` float32 [N, h, w] that of the object's pixels, and `mask_png_bytes` the same as a picture.
+
+Of a detector `boxes` float32 [N, D, 4] are x1 y1 x2 y2 in pixels of the picture as it came, the best first, `scores`
+float32, `classes` int32 and `labels` string [N, D]; the first `count`, int32 [N], are detections, the others have class
+-1 and an empty name. Suppression is in the network. Where it has masks, `mask_png_bytes` string [N, D] holds each
+object's as grey levels of its probability, laid over its box: stretched to the box they are the mask (a picture of the
+box's own size would let a few bytes of request ask for gigabytes of answer); `python -m pipelines predict` does that.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,6 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.data.decode import fit, resize
+from pipelines.data.letterbox import letterbox
 
 TOP = 5
 Outputs = dict[str, tf.Tensor]
@@ -29,7 +36,8 @@ class Endpoint:
 
     size: tuple[int, int]
     prepare: Callable[[tf.Tensor], tf.Tensor]  # the validation transform: any [H, W, 3] -> float32 [h, w, 3]
-    answer: Callable[[Any], Outputs]  # what the network gives of a batch -> named answers
+    answer: Callable[[Any, tf.Tensor], Outputs]
+    """What the network gives of a batch, and its pictures' heights and widths as they came, int32 [N, 2]."""
     compared: str  # the answer by whose numbers two graphs are the same
     preprocessing: dict[str, Any]  # what cvapps.json says of it
     labels: tuple[str, ...]  # names of the classes
@@ -41,7 +49,7 @@ def classification(class_names: Sequence[str], size: tuple[int, int], eval_crop:
     """Of logits float32 [N, C]."""
     names = tuple(class_names)
 
-    def answer(logits: tf.Tensor) -> Outputs:
+    def answer(logits: tf.Tensor, sizes: tf.Tensor) -> Outputs:
         scores = tf.nn.softmax(logits)
         best, classes = tf.math.top_k(scores, min(TOP, len(names)))
         labels = tf.gather(tf.constant(names), classes)
@@ -65,7 +73,7 @@ def label_maps(class_names: Sequence[str], palette: np.ndarray, size: tuple[int,
     """
     names = tuple(class_names)
 
-    def answer(logits: tf.Tensor) -> Outputs:
+    def answer(logits: tf.Tensor, sizes: tf.Tensor) -> Outputs:
         scores = tf.nn.softmax(principal(logits))
         classes = tf.argmax(scores, -1, tf.int32)
         return dict(
@@ -82,7 +90,7 @@ def label_maps(class_names: Sequence[str], palette: np.ndarray, size: tuple[int,
 def depths(size: tuple[int, int]) -> Endpoint:
     """Of metres float32 [N, h', w', 1]."""
 
-    def answer(metres: tf.Tensor) -> Outputs:
+    def answer(metres: tf.Tensor, sizes: tf.Tensor) -> Outputs:
         metres = tf.cast(principal(metres), tf.float32)
         millimetres = tf.saturate_cast(tf.round(1000 * metres), tf.uint16)
         return dict(depth=metres[..., 0], depth_png_bytes=as_png(millimetres))
@@ -93,7 +101,7 @@ def depths(size: tuple[int, int]) -> Endpoint:
 def edges(size: tuple[int, int]) -> Endpoint:
     """Of logits float32 [N, h, w, 1], or of {"logits": ...} with those of the side outputs."""
 
-    def answer(logits: tf.Tensor) -> Outputs:
+    def answer(logits: tf.Tensor, sizes: tf.Tensor) -> Outputs:
         probability = tf.sigmoid(principal(logits))
         return dict(edges=probability[..., 0], edge_png_bytes=as_png(tf.saturate_cast(255 * probability, tf.uint8)))
 
@@ -103,7 +111,7 @@ def edges(size: tuple[int, int]) -> Endpoint:
 def object_masks(size: tuple[int, int]) -> Endpoint:
     """Of a patch's {"logits": float32 [N, h, w, 1], "score": float32 [N, 1]}."""
 
-    def answer(outputs: Outputs) -> Outputs:
+    def answer(outputs: Outputs, sizes: tf.Tensor) -> Outputs:
         mask = tf.sigmoid(outputs["logits"])
         png = as_png(tf.saturate_cast(255 * mask, tf.uint8))
         return dict(object=tf.sigmoid(outputs["score"])[:, 0], mask=mask[..., 0], mask_png_bytes=png)
@@ -111,9 +119,43 @@ def object_masks(size: tuple[int, int]) -> Endpoint:
     return Endpoint(size, stretch(size), answer, "mask", dict(size=list(size)), (), 1)
 
 
+def detections(class_names: Sequence[str], size: tuple[int, int]) -> Endpoint:
+    """Of boxes float32 [N, D, 4] in pixels of the network's picture, "scores", "classes" and perhaps "masks" of them.
+
+    A picture is letterboxed as the data is; what was found is given in the picture's own pixels.
+    """
+    names = tuple(class_names)
+
+    def answer(outputs: Outputs, sizes: tf.Tensor) -> Outputs:
+        sides = tf.cast(sizes, tf.float32)
+        scale = tf.reduce_min(tf.constant(size, tf.float32) / sides, -1)[:, None, None]
+        corner = tf.tile(sides[:, ::-1], [1, 2])[:, None]
+        there = outputs["classes"] >= 0
+        found = dict(
+            boxes=tf.clip_by_value(outputs["boxes"] / scale, 0.0, corner),
+            scores=outputs["scores"],
+            classes=outputs["classes"],
+            labels=tf.where(there, tf.gather(tf.constant(names), tf.maximum(outputs["classes"], 0)), ""),
+            count=tf.math.count_nonzero(there, -1, dtype=tf.int32),
+        )
+        if "masks" not in outputs:
+            return found
+        grey = tf.saturate_cast(tf.round(255 * outputs["masks"]), tf.uint8)[..., None]
+        shape = tf.shape(grey)
+        png = tf.reshape(as_png(tf.reshape(grey, tf.concat([[-1], shape[2:]], 0))), shape[:2])
+        return dict(**found, mask_png_bytes=tf.where(there, png, ""))
+
+    def prepare(picture: tf.Tensor) -> tf.Tensor:
+        return unless_of_size(lambda one: letterbox(one, size)[0], picture, size)
+
+    return Endpoint(size, prepare, answer, "scores", dict(size=list(size), letterbox=True), names, 4)
+
+
 def principal(output: Any) -> tf.Tensor:
-    """What answers, of a network that may have further outputs."""
-    return output["logits"] if isinstance(output, dict) else output
+    """What answers, of a network that may have further outputs: a detector's boxes, and everyone else's logits."""
+    if not isinstance(output, dict):
+        return output
+    return output["boxes" if "boxes" in output else "logits"]
 
 
 def stretch(size: tuple[int, int]) -> Callable[[tf.Tensor], tf.Tensor]:

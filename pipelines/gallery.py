@@ -5,7 +5,7 @@
     python -m pipelines.gallery unet_isbi --photo FILE
 
 Written is docs/gallery/MODEL.jpg, by the name of the model's row. A model file does where what is seen needs no data
-set's palette or size. The photograph is scikit-learn's of the Summer Palace, by Daniel Buechele (CC BY 2.0).
+set's palette, names or size. The photograph is scikit-learn's of the Summer Palace, by Daniel Buechele (CC BY 2.0).
 """
 
 from pathlib import Path
@@ -24,7 +24,7 @@ from pipelines.tasks import task_of
 
 WIDTH = 320  # pixels of each picture
 FOLDER = CHECKOUT / "docs" / "gallery"
-NEED_DATA = ("segmentation", "depth")
+NEED_DATA = ("segmentation", "depth", "detection")
 
 
 def seen(name: str, image: np.ndarray) -> tuple[str, np.ndarray]:
@@ -36,7 +36,7 @@ def seen(name: str, image: np.ndarray) -> tuple[str, np.ndarray]:
         model = keras.saving.load_model(name, compile=False)
         recipe, data = Recipe(model.name), None
         if cvapps.model_info(model.name).task in NEED_DATA:
-            raise ValueError(f"what {model.name} sees is shown by its data set's palette or size: give a recipe")
+            raise ValueError(f"what {model.name} sees is shown by its data set's palette, names or size: give a recipe")
     else:
         folder = latest_finished(name)
         model, recipe = keras.saving.load_model(folder.model, compile=False), folder.recipe

@@ -6,15 +6,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from PIL import Image
 
 from cvapps.metrics.detection import Curve
 from cvapps.metrics.instances import Detections, Objects, decoded
 from pipelines.pictures_masks import COLOURS, masks_over
 
 WIDTH = 5.0  # inches of a photograph
+ACROSS = 3  # photographs beside each other
 LUMA = np.array([0.299, 0.587, 0.114])
 STYLES = ("-", "--", ":")
 OUTLINE = [patheffects.withStroke(linewidth=2.4, foreground="white", alpha=0.6)]  # seen on dark and on busy ground
@@ -38,8 +41,7 @@ def detection_sheet(
         raise ValueError(
             f"expected pictures with what was found and is there, not {[*map(len, (images, found, truth))]}"
         )
-    present = np.unique(np.concatenate([one.classes for one in found] + [one.classes for one in truth]))
-    colours = {int(k): COLOURS[i % len(COLOURS)] for i, k in enumerate(present)}
+    colours = _colours(*found, *truth)
     shapes = [np.shape(image)[:2] for image in images]
     heights = [WIDTH * height / width + 0.3 for height, width in shapes]
     figure = Figure(figsize=(2 * WIDTH, sum(heights)), layout="constrained")
@@ -48,13 +50,76 @@ def detection_sheet(
         objects, detections = truth[i], found[i]
         names = [_name(class_names, k) for k in objects.classes]
         _draw(left, images[i], objects, names, colours, objects.crowd | objects.difficult)
-        kept = detections.scores >= least
-        shown = _rows(detections, np.flatnonzero(kept)[np.argsort(-detections.scores[kept], kind="stable")])
-        labels = [f"{_name(class_names, k)} {s:.2f}" for k, s in zip(shown.classes, shown.scores, strict=True)]
-        _draw(right, images[i], shown, labels, colours, np.zeros(len(labels), bool))
+        shown = _draw_found(right, images[i], detections, class_names, colours, least)
         left.set_title("  ".join([*captions[i : i + 1], f"{len(objects.boxes)} there"]), fontsize=9)
-        right.set_title(f"{len(labels)} of {len(kept)} found have scores of {least:g} or more", fontsize=9)
+        right.set_title(f"{shown} of {len(detections.scores)} found have scores of {least:g} or more", fontsize=9)
     return figure
+
+
+def truth_sheet(images: Sequence[np.ndarray], truth: Sequence[Objects], class_names: Sequence[str]) -> Figure:
+    """Pictures (H, W, 3) in [0, 255] of one size with what is there, three in a row.
+
+    Raises ValueError where there is no picture, or not as many of both.
+    """
+    if not len(images) or len(images) != len(truth):
+        raise ValueError(f"expected pictures with what is there, not {[len(images), len(truth)]}")
+    colours = _colours(*truth)
+    columns = min(ACROSS, len(images))
+    rows = math.ceil(len(images) / columns)
+    height, width = np.shape(images[0])[:2]
+    figure = Figure(figsize=(WIDTH * columns, (WIDTH * height / width + 0.3) * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, image, objects in zip(panels, images, truth, strict=False):
+        names = [_name(class_names, k) for k in objects.classes]
+        _draw(axes, image, objects, names, colours, objects.crowd | objects.difficult)
+        axes.set_title(f"{len(objects.boxes)} there", fontsize=9)
+    for axes in panels[len(images) :]:
+        axes.remove()
+    return figure
+
+
+def detection_picture(
+    image: np.ndarray, found: Detections, class_names: Sequence[str], *, least: float = 0.5
+) -> Figure:
+    """The picture (H, W, 3) in [0, 255] alone, without a margin, with what was found with a score of at least `least`.
+
+    `painted` gives its pixels.
+    """
+    height, width = np.shape(image)[:2]
+    figure = Figure(figsize=(WIDTH, WIDTH * height / width))
+    _draw_found(figure.add_axes((0, 0, 1, 1)), image, found, class_names, _colours(found), least)
+    return figure
+
+
+def painted(figure: Figure, size: tuple[int, int]) -> np.ndarray:
+    """A figure of that height and width in pixels: uint8 (H, W, 3)."""
+    figure.set_dpi(size[1] / figure.get_figwidth())
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    return np.asarray(pixels.resize((size[1], size[0])))  # a side may have been rounded down
+
+
+def _colours(*given: Detections | Objects) -> dict[int, str]:
+    """A colour for each class that is there, in turn."""
+    present = np.unique(np.concatenate([one.classes for one in given]))
+    return {int(k): COLOURS[i % len(COLOURS)] for i, k in enumerate(present)}
+
+
+def _draw_found(
+    axes: Axes,
+    image: np.ndarray,
+    found: Detections,
+    class_names: Sequence[str],
+    palette: Mapping[int, str],
+    least: float,
+) -> int:
+    """Draws what has a score of at least `least`, the best on top, and says how many those are."""
+    kept = found.scores >= least
+    shown = _rows(found, np.flatnonzero(kept)[np.argsort(-found.scores[kept], kind="stable")])
+    labels = [f"{_name(class_names, k)} {s:.2f}" for k, s in zip(shown.classes, shown.scores, strict=True)]
+    _draw(axes, image, shown, labels, palette, np.zeros(len(labels), bool))
+    return len(labels)
 
 
 def _rows(found: Detections, rows: np.ndarray) -> Detections:

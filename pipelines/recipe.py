@@ -1,16 +1,20 @@
 """What a run is: one frozen dataclass, in the order in which the run happens, and typed changes to it."""
 
 import ast
+import functools
 import importlib
+import inspect
 import json
 import pkgutil
+import sys
 import typing
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from cvapps.registry import check_type, nearest
+from cvapps.registry import check_type, model_info, nearest
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Recipe:
     """One run: command, hardware, time and expected result stand in its file's docstring."""
 
     model: str
-    settings: dict[str, Any] = field(default_factory=dict)  # of the model's row
+    settings: dict[str, Any] = field(default_factory=dict)  # of the model's row; "head.width" is that of its `head`
     data: Data = Data()
     epochs: int = 30
     optimizer: Optimizer = Optimizer()
@@ -127,6 +131,57 @@ def quick(recipe: Recipe) -> Recipe:
     return replace(recipe, data=data, epochs=min(recipe.epochs, 2), epoch_steps=10, checkpoint_steps=5)
 
 
+def model_settings(recipe: Recipe) -> dict[str, Any]:
+    """The recipe's settings as its model's builder takes them.
+
+    The name of a function, where the row has one, means that of the same module. "head.width" is what the setting
+    `head`, a function, a dataclass or a dictionary, has of that name. Raises ValueError for names that there are not.
+    """
+    defaults = model_info(recipe.model).defaults
+    settings = {
+        key: _function(key, defaults[key], value) if callable(defaults.get(key)) and isinstance(value, str) else value
+        for key, value in recipe.settings.items()
+        if "." not in key
+    }
+    for key, value in recipe.settings.items():
+        place, dot, rest = key.partition(".")
+        if dot and place not in defaults:
+            raise ValueError(f"{recipe.model} has no setting {place!r}; {nearest(place, defaults)}")
+        if dot:
+            settings[place] = _with(place, settings.get(place, defaults[place]), rest, value)
+    return settings
+
+
+def _function(title: str, place: Callable, name: str) -> Callable:
+    """The public function called `name` of the module where the place's own is."""
+    while isinstance(place, functools.partial):
+        place = place.func
+    module = sys.modules[place.__module__]
+    known = {n: f for n, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module.__name__}
+    if name not in known or name.startswith("_"):
+        raise ValueError(f"no {title} is called {name!r}; {nearest(name, [n for n in known if n[0] != '_'])}")
+    return known[name]
+
+
+def _with(title: str, place: Any, path: str, value: Any) -> Any:
+    """The place with the value at a dotted path in it."""
+    name, dot, rest = path.partition(".")
+    if isinstance(place, Mapping):
+        known = {**place, **({} if dot else {name: value})}
+    elif is_dataclass(place):
+        known = vars(place)
+    elif callable(place):
+        known = {p.name: p.default for p in inspect.signature(place).parameters.values() if p.default is not p.empty}
+    else:
+        raise ValueError(f"{title}.{path}={value!r}: {title} is {place!r}, which has no parts")
+    if name not in known:
+        raise ValueError(f"{title} has no {name!r}; {nearest(name, known)}")
+    value = _with(f"{title}.{name}", known[name], rest, value) if dot else value
+    if isinstance(place, Mapping):
+        return {**place, name: value}
+    return replace(place, **{name: value}) if is_dataclass(place) else functools.partial(place, **{name: value})
+
+
 def flatten(recipe: Any, prefix: str = "") -> dict[str, Any]:
     """Every value under its dotted name: {"data.batch": 128, ...}."""
     flat: dict[str, Any] = {}
@@ -144,5 +199,11 @@ def to_json(recipe: Recipe) -> str:
 def from_json(text: str) -> Recipe:
     """The recipe that `to_json` wrote. Raises ValueError where it isn't one."""
     recipe = TypeAdapter(Recipe).validate_json(text)
-    settings = {key: tuple(value) if isinstance(value, list) else value for key, value in recipe.settings.items()}
-    return replace(recipe, settings=settings)  # JSON has no tuples, and settings no types to tell them by
+    return replace(recipe, settings=_settings_again(recipe.settings))
+
+
+def _settings_again(value: Any) -> Any:
+    """JSON has no tuples and no numbers as keys, and settings no types to tell them by."""
+    if isinstance(value, dict):
+        return {int(key) if key.isdecimal() else key: _settings_again(one) for key, one in value.items()}
+    return tuple(map(_settings_again, value)) if isinstance(value, list) else value

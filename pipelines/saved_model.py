@@ -71,7 +71,8 @@ def write_saved_model(
 
 def compared(model: keras.Model, endpoint: Endpoint, images: np.ndarray) -> np.ndarray:
     """The numbers that the endpoint must answer for pictures (N, h, w, 3) of the network's own size."""
-    return endpoint.answer(model(images, training=False))[endpoint.compared].numpy()
+    sizes = tf.tile([endpoint.size], [len(images), 1])
+    return endpoint.answer(model(images, training=False), sizes)[endpoint.compared].numpy()
 
 
 def describe(folder: Path) -> dict[str, Any]:
@@ -101,6 +102,8 @@ def _write_description(folder: Path, description: dict[str, Any]) -> None:
 
 def _check(model: keras.Model, endpoint: Endpoint) -> None:
     """Raises ValueError where the parts of an endpoint do not belong together."""
+    if len(model.inputs) > 1:
+        raise ValueError(f"{model.name} takes {[x.name for x in model.inputs]}; an endpoint is given pictures alone")
     gives = principal(model.output).shape
     if gives[-1] != endpoint.outputs:
         names = f"{len(endpoint.labels)} class names need" if endpoint.labels else "the endpoint needs"

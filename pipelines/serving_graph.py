@@ -28,18 +28,23 @@ def max_batch(size: tuple[int, int]) -> int:
 
 
 def network(model: keras.Model, endpoint: Endpoint, frozen: bool) -> tf.types.experimental.PolymorphicFunction:
-    """One tf.function that holds the network, float32 [N, h, w, 3] -> named answers.
+    """One tf.function that holds the network: float32 [N, h, w, 3], int32 [N, 2] -> named answers.
 
-    Its weights are constants where `frozen`, else the model's variables.
+    The second are the pictures' heights and widths as they came. The network's weights are constants where `frozen`,
+    else the model's variables.
     """
     outputs = _frozen(model) if frozen else lambda images: model(images, training=False)
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *endpoint.size, 3), tf.float32)], autograph=False)
-    def answer(images: tf.Tensor) -> Outputs:
+    pictures, sides = tf.TensorSpec((None, *endpoint.size, 3), tf.float32), tf.TensorSpec((None, 2), tf.int32)
+
+    @tf.function(input_signature=[pictures, sides], autograph=False)
+    def answer(images: tf.Tensor, sizes: tf.Tensor) -> Outputs:
         count = tf.shape(images)[0]
+        missing = tf.maximum(1 - count, 0)
         # fused kernels refuse an empty batch, so it is computed as a batch of one and cut
-        images = tf.pad(images, [[0, tf.maximum(1 - count, 0)], [0, 0], [0, 0], [0, 0]])
-        return {name: values[:count] for name, values in endpoint.answer(outputs(images)).items()}
+        images = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]])
+        sizes = tf.pad(sizes, [[0, missing], [0, 0]], constant_values=1)
+        return {name: values[:count] for name, values in endpoint.answer(outputs(images), sizes).items()}
 
     return answer
 
@@ -55,25 +60,29 @@ def _frozen(model: keras.Model) -> Callable[[tf.Tensor], Any]:
     return outputs
 
 
-def signatures(answer: Callable[[tf.Tensor], Outputs], endpoint: Endpoint) -> dict[str, Callable]:
+def signatures(answer: Callable[[tf.Tensor, tf.Tensor], Outputs], endpoint: Endpoint) -> dict[str, Callable]:
     """The ways in by name, each a tf.function over the same `answer`."""
-    size, prepare = endpoint.size, endpoint.prepare
+    size = endpoint.size
     most = max_batch(size)
 
-    def each(transform: Callable, batch: tf.Tensor) -> tf.Tensor:
-        """`transform` on every element: [N, ...] -> float32 [N, h, w, 3]."""
+    def taken(picture: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """As the network sees it, and the height and width that it came with."""
+        return endpoint.prepare(picture), tf.shape(picture)[:2]
+
+    def each(transform: Callable, batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """`transform` on every element: [N, ...] -> float32 [N, h, w, 3], int32 [N, 2]."""
         count = tf.shape(batch)[0]
         bounded = tf.debugging.Assert(count <= most, ["a batch of", count, f"pictures; at most {most} are taken"])
         with tf.control_dependencies([bounded]):
             batch = tf.identity(batch)
-        prepared = tf.TensorSpec((*size, 3), tf.float32)
+        prepared = tf.TensorSpec((*size, 3), tf.float32), tf.TensorSpec((2,), tf.int32)
         return tf.map_fn(transform, batch, fn_output_signature=prepared, parallel_iterations=DECODED_AT_ONCE)
 
     def from_pixels(batch: tf.Tensor) -> Outputs:
         shape = tf.shape(batch)
         filled = tf.debugging.Assert(tf.reduce_min(shape[1:3]) > 0, ["pictures without a pixel; shape:", shape], 4)
         with tf.control_dependencies([filled]):
-            return answer(each(prepare, batch))
+            return answer(*each(taken, batch))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)  # two signatures share its graph
     def from_bytes(encoded: tf.Tensor) -> Outputs:
@@ -81,7 +90,7 @@ def signatures(answer: Callable[[tf.Tensor], Outputs], endpoint: Endpoint) -> di
         unknown = ["not a JPEG, PNG, GIF or BMP picture; counted from 0, number", tf.where(~known)[:, 0]]
         pictures = tf.debugging.Assert(tf.reduce_all(known), unknown, 10)
         with tf.control_dependencies([pictures]):
-            return answer(each(lambda one: prepare(decode_image(one)), encoded))
+            return answer(*each(lambda one: taken(decode_image(one)), encoded))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def serving_default(image_bytes: tf.Tensor) -> Outputs:

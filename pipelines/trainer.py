@@ -11,7 +11,7 @@ from pipelines.callbacks import WeightAverage
 from pipelines.initial import begin_with
 from pipelines.optimizers import make_optimizer
 from pipelines.precision import scale_loss, use_precision
-from pipelines.recipe import Recipe
+from pipelines.recipe import Recipe, model_settings
 from pipelines.schedules import learning_rate
 from pipelines.tasks import Opened, task_of
 
@@ -39,7 +39,7 @@ def build_trainer(recipe: Recipe, data: Opened, epoch_steps: int) -> Trainer:
     """
     task = task_of(recipe)
     use_precision(recipe.precision)
-    settings = {**task.settings(recipe, data), "input_shape": (*recipe.data.size, 3), **recipe.settings}
+    settings = {**task.settings(recipe, data), "input_shape": (*recipe.data.size, 3), **model_settings(recipe)}
     with STRATEGIES[recipe.strategy]().scope():
         model = cvapps.create_model(recipe.model, **settings)
         begin_with(model, recipe)

@@ -76,11 +76,11 @@ def replay(folder: Path) -> None:
                 raise ValueError(f"the signature {name!r} of {folder} fails: {error.message}") from error
             if answer.shape != expected.shape:
                 raise ValueError(f"the signature {name!r} of {folder} answers {answer.shape}, not {expected.shape}")
-            apart = np.linalg.norm(answer - expected) / np.linalg.norm(expected)
-            if not apart <= ELSEWHERE:  # nor NaN
+            apart, norm = np.linalg.norm(answer - expected), np.linalg.norm(expected)  # 0 of scores of nothing found
+            if not apart <= ELSEWHERE * norm:  # nor NaN
                 raise ValueError(
-                    f"the signature {name!r} of {folder} does not answer as the model: {apart:.1%} of the norm apart, "
-                    f"at most {ELSEWHERE:.0%} is rounding"
+                    f"the signature {name!r} of {folder} does not answer as the model: {apart:.3g} apart, where at "
+                    f"most {ELSEWHERE:.0%} of a norm of {norm:.3g} is rounding"
                 )
 
 

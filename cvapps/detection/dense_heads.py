@@ -10,7 +10,6 @@ import keras
 from keras import initializers, layers
 
 from cvapps.blocks import Norm, activate, normalize
-from cvapps.detection.necks import WIDTH
 
 PRIOR = 0.01  # of an object at an anchor before anything was learned: Lin et al. 2017, arXiv:1708.02002, section 4.1
 DEPTH = 4
@@ -24,9 +23,9 @@ def small(x, filters, name, bias=0.0, dtype=None):
     )(x)  # fmt: skip
 
 
-def tower(x, norm: Norm, name):
-    """DEPTH convolutions, each with ReLU: (N, h, w, C) -> the same."""
-    for i in range(1, DEPTH + 1):
+def tower(x, norm: Norm, depth, name):
+    """`depth` convolutions, each with ReLU: (N, h, w, C) -> the same."""
+    for i in range(1, depth + 1):
         step = f"{name}{i}"
         x = activate(normalize(small(x, x.shape[-1], step), norm, step), "relu", step)
     return x
@@ -57,31 +56,36 @@ def in_common(maps, anchors):
     return counts.pop()
 
 
-def two_towers(maps, anchors, num_classes, norm: Norm = "none"):
+def a_place_of(maps):
+    """The input of a head that all maps share: any size, their width."""
+    return keras.Input((None, None, next(iter(maps.values())).shape[-1]), name="map")
+
+
+def two_towers(maps, anchors, num_classes, norm: Norm = "none", depth=DEPTH):
     """RetinaNet's: classes and boxes, each behind a tower of its own. Lin et al. 2017, arXiv:1708.02002, section 4."""
     count = in_common(maps, anchors)
-    x = keras.Input((None, None, WIDTH), name="map")
-    boxes = small(tower(x, norm, "boxes"), count * 4, "boxes", dtype="float32")
+    x = a_place_of(maps)
+    boxes = small(tower(x, norm, depth, "boxes"), count * 4, "boxes", dtype="float32")
     outputs = {
-        "classes": class_logits(tower(x, norm, "classes"), count, num_classes),
+        "classes": class_logits(tower(x, norm, depth, "classes"), count, num_classes),
         "boxes": listed(boxes, 4, "boxes"),
     }
     return everywhere(keras.Model(x, outputs, name="head"), maps, anchors)
 
 
-def centred_towers(maps, anchors, num_classes, norm: Norm = "group"):
+def centred_towers(maps, anchors, num_classes, norm: Norm = "group", depth=DEPTH):
     """FCOS's: sides are never negative, and the boxes' tower tells too how near to the middle a point is.
 
     Tian et al. 2019, arXiv:1904.01355, section 3.2, with what the authors' later code does: centre-ness beside the
     boxes, group normalization. Sides are in strides and rectified, as in torchvision, where the paper has exp.
     """
     count = in_common(maps, anchors)
-    x = keras.Input((None, None, WIDTH), name="map")
-    of_boxes = tower(x, norm, "boxes")
+    x = a_place_of(maps)
+    of_boxes = tower(x, norm, depth, "boxes")
     boxes = activate(small(of_boxes, count * 4, "boxes", dtype="float32"), "relu", "boxes")
     quality = small(of_boxes, count, "quality", dtype="float32")
     outputs = {
-        "classes": class_logits(tower(x, norm, "classes"), count, num_classes),
+        "classes": class_logits(tower(x, norm, depth, "classes"), count, num_classes),
         "boxes": listed(boxes, 4, "boxes"),
         "quality": layers.Reshape((-1,), dtype="float32", name="quality")(quality),
     }

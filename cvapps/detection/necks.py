@@ -39,13 +39,14 @@ def convolved(maps, last=None):
     """
     *_, key = maps
     first, second = (f"p{level(key) + i}" for i in (1, 2))
-    x = convolve(maps[key] if last is None else last, 3, 2, first)
-    y = convolve(activate(x, "relu", first), 3, 2, second)
+    width = maps[key].shape[-1]
+    x = convolve(maps[key] if last is None else last, 3, 2, first, width)
+    y = convolve(activate(x, "relu", first), 3, 2, second, width)
     return {**maps, first.upper(): x, second.upper(): y}
 
 
-def top_down(features, lowest):
-    """Each feature from stride 2**lowest on, with what the coarser ones know: {"C2": ...} -> {"P2": ...}, WIDTH wide.
+def top_down(features, lowest, width):
+    """Each feature from stride 2**lowest on, with what the coarser ones know: {"C2": ...} -> {"P2": ...}, `width` wide.
 
     Raises ValueError where the backbone lacks one of the features up to C5, and where its layers take places away, so
     that a map doubled doesn't reach over the next finer one.
@@ -56,30 +57,30 @@ def top_down(features, lowest):
     maps, above = {}, None
     for key in reversed(keys):
         name = f"p{level(key)}"
-        x = convolve(features[key], 1, 1, f"{name}_lateral")
+        x = convolve(features[key], 1, 1, f"{name}_lateral", width)
         if above is not None:
             if any(n is not None and 2 * n < m for n, m in zip(above.shape[1:3], x.shape[1:3], strict=True)):
                 raise ValueError(f"{key} is {x.shape[1:3]}, more than twice the next map, {above.shape[1:3]}")
             above = layers.UpSampling2D(2, name=f"{name}_double")(above)
             x = layers.Add(name=f"{name}_add")([x, CropLike(name=f"{name}_crop")([above, x])])
         above = x
-        maps[name.upper()] = convolve(x, 3, 1, name)
+        maps[name.upper()] = convolve(x, 3, 1, name, width)
     return dict(reversed(maps.items()))
 
 
-def fpn(features):
+def fpn(features, width=WIDTH):
     """P2 to P6, the last by pooling, as two-stage detectors have it: {"C2": ...} -> {"P2": ...}."""
-    return pooled(top_down(features, 2))
+    return pooled(top_down(features, 2, width))
 
 
-def fpn_p7(features):
+def fpn_p7(features, width=WIDTH):
     """P3 to P7, the last two by convolutions of P5, as one-stage detectors have it: {"C3": ...} -> {"P3": ...}."""
-    return convolved(top_down(features, 3))
+    return convolved(top_down(features, 3, width))
 
 
-def fpn_c5_p7(features):
+def fpn_c5_p7(features, width=WIDTH):
     """As `fpn_p7`, P6 from C5, as RetinaNet's paper has it."""
-    return convolved(top_down(features, 3), features["C5"])
+    return convolved(top_down(features, 3, width), features["C5"])
 
 
 def joined(features, stride):

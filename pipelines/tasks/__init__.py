@@ -9,7 +9,7 @@ from pipelines.tasks.task import Opened, Task
 
 __all__ = ["Opened", "Task", "task_of"]
 
-TASKS = ("classification", "depth", "edges", "object_masks", "segmentation")
+TASKS = ("classification", "depth", "detection", "edges", "object_masks", "segmentation")
 
 
 def task_of(recipe: Recipe) -> Task:

@@ -1,10 +1,13 @@
 """Recipes: found by name, changed by typed text, shrunk, written down and read back."""
 
 import dataclasses
+from collections.abc import Callable
+from types import MappingProxyType
 
 import pytest
 
 import cvapps
+from cvapps import registry
 from pipelines import recipe as recipes
 from pipelines.recipe import Recipe
 
@@ -82,3 +85,53 @@ def test_quick_is_the_same_path_but_short():
     quick = recipes.quick(recipes.load("resnet20_digits"))
     assert (quick.epochs, quick.epoch_steps, quick.data.batch) == (2, 10, 32)
     assert quick.model == "resnet20_cifar"
+
+
+def inner(x, low=0):
+    """A place of a place."""
+    return x, low
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A place of a model that has places itself."""
+
+    width: int = 256
+    inner: Callable = inner
+
+
+def neck(x, width=64, deep=Part()):
+    """A place that is a function."""
+    return x, width, deep
+
+
+def placed(
+    anchors=None, neck=neck, part=Part(), settings=MappingProxyType({"norm": "batch"}), threshold=0.5, name="placed"
+):
+    """A builder that is never called."""
+
+
+def test_a_setting_may_be_of_a_place(monkeypatch):
+    row = registry.Row("placed", "detection", placed, {}, registry.Paper("Nobody", 1900, "", ""), ())
+    monkeypatch.setitem(registry._rows(), "placed", row)
+    given = {
+        "anchors": {8: ((1, 2), (3, 4)), 16: ((5, 6),)}, "neck.width": 8, "neck.deep.width": 2, "part.width": 3,
+        "settings.depth": 1, "threshold": 0.1,
+    }  # fmt: skip
+    made = recipes.model_settings(Recipe("placed", given))
+    assert made["neck"](5) == (5, 8, Part(2))
+    assert made["anchors"] == given["anchors"]
+    assert made["part"] == Part(3)
+    assert made["settings"] == {"norm": "batch", "depth": 1}
+    assert made["threshold"] == 0.1
+    assert recipes.from_json(recipes.to_json(Recipe("placed", given))).settings == given
+    assert recipes.model_settings(Recipe("placed", {"neck": "inner", "neck.low": 4}))["neck"](5) == (5, 4)
+    for key, value, message in (
+        ("neck", "iner", r"no neck is called 'iner'; the nearest names are \['inner'\]"),
+        ("nek.width", 1, r"placed has no setting 'nek'; the nearest names are \['neck'"),
+        ("neck.widht", 1, r"neck has no 'widht'; the nearest names are \['width'"),
+        ("part.inner.high", 1, "part.inner has no 'high'"),
+        ("threshold.low", 1, "threshold.low=1: threshold is 0.5, which has no parts"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            recipes.model_settings(Recipe("placed", {key: value}))
