@@ -13,6 +13,7 @@ import keras
 from keras import ops
 
 from cvapps import registry
+from cvapps.analysis.graph import leaves
 from cvapps.blocks import Pixels
 from cvapps.detection import backbones
 from cvapps.detection.box_heads import DenseHead, RegionDetections, smooth_l1
@@ -66,7 +67,9 @@ class TwoStage:
         y is {"boxes": (N, G, 4), "classes": (N, G), -1 where there is no box[, "masks": (N, G, H, W)]}.
         """
         terms = (*self.propose.terms, "class_loss", "box_loss", *(("mask_loss",) if self.mask else ()))
-        return self._joined(detector, {**self.propose.raw(detector), **_maps(detector)}, Learning(self, detector), terms)
+        return self._joined(
+            detector, {**self.propose.raw(detector), **_maps(detector)}, Learning(self, detector), terms
+        )
 
     def proposal_learner(self, detector: keras.Model) -> JointlyTrained:
         """The proposal network alone with its losses, for training by turns (Ren et al. 2015, section 3.2)."""
@@ -113,6 +116,22 @@ def proposer(detector: keras.Model) -> keras.Model:
     return keras.Model(detector.input, operation(detector, "proposals").output, name="proposer")
 
 
+def freeze(detector: keras.Model, *beginnings: str) -> None:
+    """Makes untrainable the layers whose names begin so, those of shared parts too: what two networks share by turns.
+
+    Ren et al. 2015, section 3.2, with `TwoStage.proposal_learner` and Fast R-CNN on the boxes of `proposer`: 1. learn
+    the proposals; 2. learn Fast R-CNN on them, a network of its own; 3. `cvapps.analysis.transplant` its layers, freeze
+    the convolutions, learn the proposals again; 4. learn Fast R-CNN's head on those, its convolutions frozen.
+    Raises ValueError for a beginning that no layer has.
+    """
+    for beginning in beginnings:
+        found = [layer for layer in leaves(detector) if layer.name.startswith(beginning)]
+        if not found:
+            raise ValueError(f"{detector.name} has no layer whose name begins with {beginning!r}")
+        for layer in found:
+            layer.trainable = False
+
+
 class ProposalLearning(keras.layers.Layer):
     """The losses of the proposal network by itself."""
 
@@ -148,7 +167,9 @@ class Learning(keras.layers.Layer):
         exists = ops.concatenate([ops.logical_not(boxes.is_empty(proposals)), valid], axis=1)
         chosen, matched, filled = self.spec.sampling(candidates, exists, truth, valid, self.seed)
         drawn, number = taken(candidates, chosen), ops.maximum(matched, 0)
-        labels = ops.where(matched >= 0, ops.take_along_axis(ops.cast(y_true["classes"], "int32"), number, axis=1) + 1, 0)
+        labels = ops.where(
+            matched >= 0, ops.take_along_axis(ops.cast(y_true["classes"], "int32"), number, axis=1) + 1, 0
+        )
         losses |= self.box_losses(y_pred["maps"], drawn, taken(truth, number), labels, filled, training)
         if self.spec.mask:
             most = self.spec.sampling.most

@@ -27,6 +27,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.mask_rcnn import MaskRCNN, MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.ops import boxes as box_ops
 from torchvision.ops import poolers
+from torchvision.ops.misc import FrozenBatchNorm2d
 from torchvision.ops.roi_align import _roi_align
 from weights import pictures, tensor
 
@@ -81,6 +82,9 @@ NETWORKS = {
 def record(name):
     """Writes NAME.npz: the tensors' names and shapes, and what is found in two pictures."""
     network = NETWORKS[name]().eval()
+    for module in network.modules():
+        if isinstance(module, (torch.nn.BatchNorm2d, FrozenBatchNorm2d)):
+            module.eps = 0.0  # as torchvision has it for its published weights
     state = {key: value for key, value in network.state_dict().items() if not key.endswith("num_batches_tracked")}
     made = {key: torch.from_numpy(scaled(tensor, key, tuple(value.shape))) for key, value in state.items()}
     network.load_state_dict(made, strict=False)
