@@ -47,7 +47,8 @@ class Learning(keras.layers.Layer):
         super().__init__(dtype="float32", autocast=False)
         self.spec, self.seed = spec, keras.random.SeedGenerator()
         self.head = detector.get_layer("box_head")
-        self.mask_head = detector.get_layer("mask_head") if spec.mask else None
+        if spec.mask:
+            self.mask_head = detector.get_layer("mask_head")
 
     def call(self, y_true, y_pred, sample_weight=None, training=None):
         """Truth and raw outputs -> {name: (N,)}."""
@@ -63,9 +64,8 @@ class Learning(keras.layers.Layer):
         )
         losses |= self.box_losses(y_pred["maps"], drawn, taken(truth, number), labels, filled, training)
         if self.spec.mask:
-            most = self.spec.sampling.most
-            first = (x[:, :most] for x in (drawn, number, labels))
-            losses |= self.mask_losses(y_pred["maps"], y_true["masks"], *first, training)
+            drawn, number, labels = (x[:, : self.spec.sampling.most] for x in (drawn, number, labels))
+            losses |= self.mask_losses(y_pred["maps"], y_true["masks"], drawn, number, labels, training)
         return weighted(losses, sample_weight)
 
     def box_losses(self, maps, drawn, truth, labels, filled, training):
