@@ -55,7 +55,9 @@ class Proposals(keras.Operation):
             laid = anchors.tile(cell, ops.shape(objectness[i])[1:3], stride, self.offset)
             if score.shape[1] is None:  # of open size: as many as may be asked for
                 score = ops.pad(score, [(0, 0), (0, self.before)], constant_values=-np.inf)
-                codes, laid = (ops.pad(x, [*[(0, 0)] * k, (0, self.before), (0, 0)]) for x, k in ((codes, 1), (laid, 0)))
+                codes, laid = (
+                    ops.pad(x, [*[(0, 0)] * k, (0, self.before), (0, 0)]) for x, k in ((codes, 1), (laid, 0))
+                )
             score, best = ops.top_k(score, min(self.before, score.shape[1] or self.before))
             found.append(coding.decode_deltas(taken(codes, best), ops.take(laid, best, axis=0), coding.RPN))
             scores.append(score)
@@ -178,11 +180,8 @@ class ProposalNetwork:
         loss = ops.binary_crossentropy(ops.cast(objects, "float32"), logits, from_logits=True)
         classes, count = mean_of(loss, filled)
         shifts, _ = mean_of(self.box_loss(target, codes), objects)
-        losses = (ops.divide_no_nan(x, count) for x in (classes, shifts))
-        return dict(zip(self.terms, losses, strict=True)), self.proposals(training=True)(size, *self._lists(raw))
-
-    def _lists(self, raw):
-        return raw["objectness"], raw["deltas"]
+        losses = {n: ops.divide_no_nan(x, count) for n, x in zip(self.terms, (classes, shifts), strict=True)}
+        return losses, self.proposals(training=True)(size, raw["objectness"], raw["deltas"])
 
 
 def everywhere(boxes, size):
