@@ -39,7 +39,7 @@ def responsible(anchors, boxes, valid, decoded):
     cell = ops.all(ops.equal(anchors[:, None], anchors), axis=-1)
     touched = ops.any(cell & (overlap[:, None] > 0), axis=-1)
     good = ops.where(touched, overlap, -far)
-    ours, theirs, earlier = good[..., None], good[:, None], np.tri(*cell.shape, -1, bool)
+    ours, theirs, earlier = good[..., None], good[:, None], np.tri(cell.shape[0], k=-1, dtype=bool)
     beaten = ops.any(cell & ((theirs > ours) | (ops.equal(theirs, ours) & earlier)), axis=-1)
     return ops.where(there & ops.logical_not(beaten), number, BACKGROUND)
 
