@@ -63,7 +63,7 @@ def test_validation_batches(coco):
     assert_allclose(images[:, 60:], np.broadcast_to(np.float32(FILL), (2, 4, 80, 3)), **EXACT)
     bright = images[0, :60, :, 0].numpy() > 140
     assert_array_equal(bright, truth["masks"][0, 0, :60].numpy() == 1)
-    for again in range(2):  # from memory
+    for _ in range(2):  # from memory
         assert equal(drawn(data.validation_batches())[0], (images.numpy(), *(truth[k].numpy() for k in sorted(truth))))
 
 
@@ -173,7 +173,7 @@ def test_what_cannot_be_opened(coco, tmp_path):
         opened("digits")
     with pytest.raises(ValueError, match="no augmentation is called 'flop'"):
         opened(f"coco:{coco}", augment=("flop",))
-    with pytest.raises(ValueError, match="the order of .* cannot be: first at most one of .*'ssd_crop'"):
+    with pytest.raises(ValueError, match=r"the order of .* cannot be: first at most one of .*'ssd_crop'"):
         opened(f"coco:{coco}", augment=("flip", "ssd_crop"))
     with pytest.raises(ValueError, match=r"the parameters of mosaic are \(part: float = 0.5, least"):
         opened(f"coco:{coco}", augment=("mosaic(1, 2, 3, 4)",))

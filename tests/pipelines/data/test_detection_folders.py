@@ -250,11 +250,11 @@ def test_files_that_are_not_coco_s(coco):
     with pytest.raises(ValueError, match=r"the categories of train, \{1: '1'\}, and val, \{2: '2'\}, differ"):
         open_coco_boxes(Data(source=f"coco:{coco}"))
     change(coco, lambda table: table["annotations"][0].update(image_id=77))
-    with pytest.raises(ValueError, match="1 annotations are of pictures that it does not list; the first, 10, of pic"):
+    with pytest.raises(ValueError, match=r"1 annotations are of pictures that it does not list; the first, 10, of pic"):
         open_coco_boxes(Data(source=f"coco:{coco}"))
     change(coco, lambda table: table.pop("categories"))
     with pytest.raises(ValueError, match=r"instances_train2017\.json: expected COCO's images, annotations and cat"):
         open_coco_boxes(Data(source=f"coco:{coco}"))
     (coco / "annotations" / "instances_train2017.json").unlink()
-    with pytest.raises(FileNotFoundError, match="expected one file .*instances_train"):
+    with pytest.raises(FileNotFoundError, match=r"expected one file .*instances_train"):
         open_coco_boxes(Data(source=f"coco:{coco}"))
