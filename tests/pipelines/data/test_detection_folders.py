@@ -100,8 +100,14 @@ def test_folders_that_are_not_voc_s(tmp_path, voc):
     ("xml", "message"),
     [
         ("<annotation>", "the annotations cannot be read: no element found"),
-        (voc_annotation([CAT]).replace("<xmax>40</xmax>", ""), "<object> has no bndbox/xmax"),
-        (voc_annotation([CAT]).replace("<xmax>40", "<xmax>forty"), "could not convert string to float: 'forty'"),
+        (
+            voc_annotation([CAT]).replace("<xmax>40</xmax>", ""),
+            "the annotations cannot be read: <object> has no bndbox/xmax",
+        ),
+        (
+            voc_annotation([CAT]).replace("<xmax>40", "<xmax>forty"),
+            "the annotations cannot be read: could not convert string to float: 'forty'",
+        ),
         (voc_annotation([CAT]).replace("<xmax>40", "<xmax>nan"), "box 0 of 1, .* nan 30, is not finite"),
         (voc_annotation([HARD, ("cat", (40, 6, 11, 30), False)]), "box 1 of 2, .* = 39 5 11 30, is inverted"),
         (
