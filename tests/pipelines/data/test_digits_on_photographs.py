@@ -4,7 +4,7 @@ import gzip
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
 from cvapps.metrics.instances import decoded
@@ -14,6 +14,7 @@ from pipelines.data.digits_on_photographs import Settings, compose, open_digits,
 from pipelines.data.tfds_boxes import open_tfds_boxes
 from pipelines.recipe import Data, Recipe
 from tests.pipelines.data.samples import encoded, photo
+from tests.tolerances import REORDERED
 
 SETTINGS = Settings(size=96)
 
@@ -193,7 +194,8 @@ def test_the_set_as_a_recipe_opens_it(source):
             assert picture.objects.areas.tolist() == masks.sum((1, 2)).tolist()
             for mask, box in zip(masks, picture.objects.boxes, strict=True):
                 rows, columns = np.nonzero(mask)
-                assert np.allclose([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], box, atol=1e-4)
+                tight = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+                assert_allclose(box, tight, **REORDERED)
             assert image.shape == (48, 48, 3)
     (images, truth), *_ = data.training_batches(0)
     assert truth["masks"].shape == (4, 6, 48, 48)
