@@ -177,10 +177,14 @@ def compose(photograph: Image.Image, digits: Split, settings: Settings, rng: np.
         behind = image[np.greater(covers[at], 0.5)].mean(0)
         image = image + covers[at][..., None] * (draw_colour(behind, rng) - image)
     masks = seen(np.stack([covers[at] for at in kept]) > 0.5)
-    rows, columns = masks.any(2), masks.any(1)
-    ends = [(line.argmax(1), line.shape[1] - line[:, ::-1].argmax(1)) for line in (columns, rows)]
-    boxes = np.stack([ends[0][0], ends[1][0], ends[0][1], ends[1][1]], 1)
+    boxes = np.array([_around(mask) for mask in masks])
     return Composed(np.rint(image).astype("uint8"), masks, boxes, np.array([classes[at] for at in kept]))
+
+
+def _around(mask: np.ndarray) -> list[int]:
+    """The tight box of a mask that has a pixel: x1 y1 x2 y2."""
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    return [int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1]
 
 
 def seen(masks: np.ndarray) -> np.ndarray:
