@@ -83,7 +83,8 @@ class DetectionData(Batches):
     @cached_property
     def most_together(self) -> int:
         """How many objects the augmentations of a batch can bring into one picture."""
-        pictures = math.prod(PICTURES_TOGETHER[function.func.__name__] for function in self.augmentations.batches)
+        names = [text.partition("(")[0].strip() for text in self.data.augment]
+        pictures = math.prod(PICTURES_TOGETHER.get(name, 1) for name in names)
         numbers = np.sort(self.dataset.truth.numbers[self.dataset.train.labels])
         return int(numbers[-pictures:].sum())
 
@@ -94,7 +95,7 @@ class DetectionData(Batches):
 
     def _held_out(self, number: int) -> HeldOut:
         source, truth = self.dataset.validation, self.dataset.truth
-        height, width = (int(side) for side in source.sizes[number])
+        height, width = source.sizes[number].tolist()
         scale = float(letterbox.scale_of(letterbox.whole(tf.constant([height, width])), self.data.size))
         return HeldOut(source.name_of(number), (height, width), scale, truth.objects(int(source.labels[number])))
 

@@ -119,7 +119,7 @@ def open_boxed(data: Data, root: Path, pictures: Sequence[Boxed], class_names: t
     sizes = dict(zip(there, verdict.sizes, strict=True))
     for i, one in enumerate(pictures):
         if i not in bad:
-            problem = problem_of(one.truth, tuple(int(side) for side in sizes[i]), len(class_names))
+            problem = problem_of(one.truth, sizes[i].tolist(), len(class_names))
             bad |= {i: f"{one.where}: {problem}"} if problem else {}
     unreadable = [(str(pictures[i].image), bad[i]) for i in sorted(bad)]
     accept(unreadable, len(pictures), data.max_bad, str(root), "cannot be used")

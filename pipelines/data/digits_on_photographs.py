@@ -11,9 +11,11 @@ With scikit-learn's own digits and photographs nothing is downloaded; others are
 import gzip
 import hashlib
 import io
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +33,6 @@ from pipelines.home import home
 NAME = "digits_on_photographs"
 HELD_OUT = 0.2  # of the digits and photographs that have no split of their own
 ANGLE = 15.0  # degrees: by more, a 6 could be a 9
-COVERED = 0.7  # part of a digit's pixels; of one that lies deeper nobody could say what it is
 CONTRAST = 100.0  # least distance of a digit's colour from the mean of what it lies on
 QUALITY = 95  # of JPEG
 Split = tuple[np.ndarray, np.ndarray]  # ink uint8 [N, h, w], digits int64 [N]
@@ -49,13 +50,14 @@ class Settings:
     most: int = 5  # digits of a picture
     smallest: float = 0.2  # longer side of a digit, as a part of the picture's
     largest: float = 0.5
+    covered: float = 0.7  # part of its pixels up to which a digit may lie below others
     seed: int = 0
 
     def __post_init__(self):
         if min(self.train, self.validation, self.most) < 1 or self.size < 16:
             raise ValueError(f"{NAME}: expected pictures of 16 pixels or more, and a digit in each, not {self}")
-        if not 0 < self.smallest <= self.largest <= 0.6:
-            raise ValueError(f"{NAME}: expected 0 < smallest <= largest <= 0.6, not {self.smallest}, {self.largest}")
+        if not (0 < self.smallest <= self.largest <= 0.6 and 0 <= self.covered < 1):
+            raise ValueError(f"{NAME}: expected 0 < smallest <= largest <= 0.6 and 0 <= covered < 1, not {self}")
 
 
 def settings_of(text: str) -> Settings:
@@ -73,7 +75,7 @@ def settings_of(text: str) -> Settings:
 
 
 def open_digits(place: str) -> dict[str, Split]:
-    """{"train", "validation"}: ink 0..255 and what it shows. Raises ValueError, naming the folder, for no such files."""
+    """{"train", "validation"}: ink 0..255 and what it shows. Raises ValueError, naming the file, for anything else."""
     if not place:
         scans = load_digits()
         ink = np.rint(scans.images * (255 / 16)).astype("uint8")
@@ -107,8 +109,8 @@ def read_idx(folder: Path, name: str) -> np.ndarray:
     content = paths[0].read_bytes()
     content = gzip.decompress(content) if paths[0].suffix == ".gz" else content
     rank = content[3] if len(content) > 3 else 0
-    shape = np.frombuffer(content, ">u4", rank, 4) if len(content) >= 4 + 4 * rank else []
-    if content[:3] != b"\0\0\x08" or len(content) != 4 + 4 * rank + np.prod(shape, dtype=int):
+    shape = [int(side) for side in np.frombuffer(content, ">u4", rank, 4)] if len(content) >= 4 + 4 * rank else [0]
+    if content[:3] != b"\0\0\x08" or len(content) != 4 + 4 * rank + math.prod(shape):
         raise ValueError(f"{paths[0]}: expected an idx file of bytes, whole")
     return np.frombuffer(content, "uint8", offset=4 + 4 * rank).reshape(shape)
 
@@ -118,23 +120,28 @@ def open_photographs(place: str) -> dict[str, list[Callable[[], Image.Image]]]:
     if not place:
         photographs = [Image.fromarray(pixels) for pixels in load_sample_images().images]
         parts = {"train": (0, 0.75), "validation": (0.75, 1)}
-        return {
-            split: [
-                lambda one=one, ends=ends: one.crop((int(one.width * ends[0]), 0, int(one.width * ends[1]), one.height))
-                for one in photographs
-            ]
-            for split, ends in parts.items()
-        }
+        return {split: [partial(_columns, one, *ends) for one in photographs] for split, ends in parts.items()}
     paths = _pictures(Path(place).expanduser())
     if len(paths) < 5:
         raise ValueError(f"{place}: expected a folder of five photographs or more; there are {len(paths)}")
     held_out = held_out_part(place, len(paths), HELD_OUT)
     return {
-        split: [
-            lambda path=path: Image.open(path).convert("RGB") for path, held in zip(paths, chosen, strict=True) if held
-        ]
+        split: [partial(_read, path) for path, kept in zip(paths, chosen, strict=True) if kept]
         for split, chosen in (("train", ~held_out), ("validation", held_out))
     }
+
+
+def _columns(image: Image.Image, first: float, last: float) -> Image.Image:
+    """The columns between two parts of the width."""
+    return image.crop((int(image.width * first), 0, int(image.width * last), image.height))
+
+
+def _read(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as file:
+            return file.convert("RGB")
+    except OSError as error:
+        raise ValueError(f"{path}: the photograph cannot be read: {error}") from error
 
 
 def _pictures(folder: Path) -> list[Path]:
@@ -155,20 +162,20 @@ def compose(photograph: Image.Image, digits: Split, settings: Settings, rng: np.
     """One to `settings.most` digits on a square of the photograph."""
     size = settings.size
     image = background(photograph, size, rng)
-    covers, classes = [], []  # how much of each pixel's colour is a digit's: float [S, S] each
+    covers: list[np.ndarray] = []  # how much of each pixel's colour is a digit's: float [S, S] each
+    classes: list[int] = []
     for _ in range(rng.integers(1, settings.most + 1)):
         number = rng.integers(len(digits[0]))
         stamp = render(digits[0][number], size * rng.uniform(settings.smallest, settings.largest), rng)
-        stamp = stamp[:size, :size]
         top, left = (rng.integers(0, size - side + 1) for side in stamp.shape)
         cover = np.zeros((size, size))
         cover[top : top + stamp.shape[0], left : left + stamp.shape[1]] = stamp
         covers.append(cover)
         classes.append(int(digits[1][number]))
-    kept = visible_ones(np.stack(covers) > 0.5)
+    kept = visible_ones(np.stack(covers) > 0.5, settings.covered)
     for at in kept:
-        colour = draw_colour(image[covers[at] > 0.5].mean(0), rng)
-        image = image + covers[at][..., None] * (colour - image)
+        behind = image[np.greater(covers[at], 0.5)].mean(0)
+        image = image + covers[at][..., None] * (draw_colour(behind, rng) - image)
     masks = seen(np.stack([covers[at] for at in kept]) > 0.5)
     rows, columns = masks.any(2), masks.any(1)
     ends = [(line.argmax(1), line.shape[1] - line[:, ::-1].argmax(1)) for line in (columns, rows)]
@@ -182,13 +189,16 @@ def seen(masks: np.ndarray) -> np.ndarray:
     return masks & (above == 0)
 
 
-def visible_ones(masks: np.ndarray) -> list[int]:
-    """Which of them can lie there without one that is COVERED; the deepest are taken away first: [K, H, W]."""
+def visible_ones(masks: np.ndarray, most: float) -> list[int]:
+    """Which can lie there with none of them covered by more than a part `most`: bool [K, H, W] -> numbers.
+
+    The deepest is taken away, until the others can be seen.
+    """
     kept = list(range(len(masks)))
     while True:
         chosen = masks[kept]
         hidden = 1 - seen(chosen).sum((1, 2)) / chosen.sum((1, 2))
-        if hidden.max() <= COVERED:
+        if hidden.max() <= most:
             return kept
         del kept[int(hidden.argmax())]
 

@@ -48,7 +48,7 @@ def open_tfds_boxes(data: Data) -> DetectionDataset:
         titles = prepared.names(split)
         found = _objects(prepared, split, verdict, first, has_masks)
         reasons = {
-            position: problem_of(found[position], tuple(map(int, verdict.sizes[position])), len(class_names))
+            position: problem_of(found[position], verdict.sizes[position].tolist(), len(class_names))
             for position in verdict.good
         }
         bad += verdict.unreadable(titles) + [(titles[i], reason) for i, reason in reasons.items() if reason]
@@ -68,12 +68,11 @@ def open_tfds_boxes(data: Data) -> DetectionDataset:
         rows[split] = np.full(len(verdicts[split].hashes), -1)
         rows[split][positions] = start + np.arange(len(positions))
         start += len(positions)
-    held_out = held_out_part(data.source, len(kept["train"]), data.held_out) if not prepared.own else None
-    if held_out is None:
-        parts = [(split, kept[split]) for split in ("train", prepared.own)]
+    if prepared.own:
+        parts = list(kept.items())
     else:
+        held_out = held_out_part(data.source, len(kept["train"]), data.held_out)
         parts = [("train", kept["train"][chosen]) for chosen in (~held_out, held_out)]
-
     train, validation = (_source(prepared, split, verdicts[split], chosen, rows[split]) for split, chosen in parts)
     digest = hashlib.sha256(f"{builder.info.full_name} {class_names}".encode())
     for verdict in verdicts.values():
@@ -113,7 +112,7 @@ def _objects(prepared: Prepared, split: str, verdict: Verdict, first: float, has
         height, width = (max(int(side), 1) for side in sides)  # -1 of a picture that cannot be decoded
         boxes = objects["bbox"].astype("float64")[:, [1, 0, 3, 2]] * (width, height, width, height)
         boxes[:, :2] -= first
-        columns = (objects.get(key) for key in ("is_crowd", "is_difficult", "area"))
+        crowd, difficult, areas = (objects.get(key) for key in ("is_crowd", "is_difficult", "area"))
         counts = list(objects["counts"]) if has_masks else None
-        found.append(annotated(boxes, objects["label"], *columns, counts))
+        found.append(annotated(boxes, objects["label"], crowd, difficult, areas, counts))
     return found

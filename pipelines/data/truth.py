@@ -40,8 +40,16 @@ def annotated(
     flags = [np.zeros(len(boxes), bool) if flag is None else np.asarray(flag, bool) for flag in (crowd, difficult)]
     if areas is None:
         areas = np.prod(boxes[:, 2:] - boxes[:, :2], 1)
-    classes = np.asarray(classes, "int64").reshape(-1)
-    return Annotated(boxes, classes, *flags, np.asarray(areas, "float64"), counts, tuple(sides), problem)
+    return Annotated(
+        boxes=boxes,
+        classes=np.asarray(classes, "int64").reshape(-1),
+        crowd=flags[0],
+        difficult=flags[1],
+        areas=np.asarray(areas, "float64"),
+        counts=counts,
+        sides=sides,
+        problem=problem,
+    )
 
 
 def unusable(problem: str) -> Annotated:
@@ -49,7 +57,7 @@ def unusable(problem: str) -> Annotated:
     return annotated(NOTHING, NOTHING, problem=problem)
 
 
-def problem_of(given: Annotated, sides: tuple[int, int], number_of_classes: int) -> str:
+def problem_of(given: Annotated, sides: Sequence[int], number_of_classes: int) -> str:
     """Why a picture of height and width `sides` cannot be used with these annotations; empty where it can."""
     if given.problem:
         return given.problem
@@ -77,7 +85,7 @@ def problem_of(given: Annotated, sides: tuple[int, int], number_of_classes: int)
     return ""
 
 
-def overhang(given: Annotated, sides: tuple[int, int]) -> float:
+def overhang(given: Annotated, sides: Sequence[int]) -> float:
     """By how many pixels a picture's boxes reach beyond it, at most."""
     low, high = -given.boxes[:, :2], given.boxes[:, 2:] - np.array(sides[::-1])
     return float(np.concatenate([low, high]).max(initial=0))
@@ -147,16 +155,16 @@ def table(given: Sequence[Annotated], sides: np.ndarray) -> Truth:
     if all(one.counts is not None for one in given):
         counts = [string for one in given for string in one.counts or ()]
 
-    def joined(name: str, empty: str) -> np.ndarray:
-        return np.concatenate([getattr(one, name) for one in given] or [np.zeros(0, empty)])
+    def joined(name: str, kind: str) -> np.ndarray:
+        return np.concatenate([np.zeros(0, kind), *(getattr(one, name) for one in given)])
 
     return Truth(
-        np.concatenate([[0], np.cumsum([len(one.boxes) for one in given], dtype="int64")]),
-        np.asarray(sides, "int32").reshape(-1, 2),
-        np.concatenate(boxes or [np.zeros((0, 4))]),
-        *(
-            joined(name, kind)
-            for name, kind in dict(classes="int64", crowd="bool", difficult="bool", areas="float64").items()
-        ),
-        counts,
+        starts=np.concatenate([[0], np.cumsum([len(one.boxes) for one in given], dtype="int64")]),
+        sides=np.asarray(sides, "int32").reshape(-1, 2),
+        boxes=np.concatenate([np.zeros((0, 4)), *boxes]),
+        classes=joined("classes", "int64"),
+        crowd=joined("crowd", "bool"),
+        difficult=joined("difficult", "bool"),
+        areas=joined("areas", "float64"),
+        counts=counts,
     )
