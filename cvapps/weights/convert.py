@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from cvapps.layers import ScaledUnitNormalization
 from cvapps.registry import create_model, model_info
 from cvapps.weights.published import Flattened, Published, in_keras, in_pytorch
 
@@ -121,6 +122,8 @@ def _from_pytorch(layer: layers.Layer, tensors: Tensors, flattened: Flattened | 
     """PyTorch's roles and layouts to those of our layer."""
     if isinstance(layer, (layers.BatchNormalization, layers.GroupNormalization)):
         return {NORM_ROLES.get(role, role): tensor for role, tensor in tensors.items()}
+    if isinstance(layer, ScaledUnitNormalization):
+        return {role.removesuffix("_weight"): tensor for role, tensor in tensors.items()}
     weight = tensors["weight"]
     if flattened:
         f = flattened

@@ -59,6 +59,7 @@ CASES = {
         "mixed_5b": "stage3_mixed", "repeat": "stage3_block10_out", "repeat_1": "stage4_block20_out",
         "mixed_7a": "stage5_reduce", "block8": "stage5_last_out", "conv2d_7b": "stage5_expand_relu",
     },
+    "darknet53": {f"stages.{i}": f"stage{i + 1}_block{n}_add" for i, n in enumerate((1, 2, 8, 8, 4))},
     "shufflenet_v2_x0_5": {
         "maxpool": "stem_pool",
         "stage2.3.branch2": "stage2_unit4_expand_relu",

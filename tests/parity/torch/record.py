@@ -147,6 +147,7 @@ NETWORKS = {
         ["mixed_5b", "repeat", "repeat_1", "mixed_7a", "block8", "conv2d_7b"],
     ),
     "shufflenet_v2_x0_5": (vision("shufflenet_v2_x0_5"), 64, IMAGENET, SHUFFLENET),
+    "darknet53": (timm_model("darknet53"), 64, IMAGENET, [f"stages.{i}" for i in range(5)]),
     "hrnet_w18_small_v2": (timm_model("hrnet_w18_small_v2"), 64, IMAGENET, HRNET),
 }
 OF_AUTHORS = {
