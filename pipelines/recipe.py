@@ -21,7 +21,7 @@ from cvapps.registry import check_type, model_info, nearest
 class Data:
     """Pictures and labels, and what is done to a picture before the network sees it."""
 
-    source: str = "digits"  # "tfds:NAME", "folder:PATH", "arrays:PATH"; of pictures with maps: see data/maps.py
+    source: str = "digits"  # "tfds:NAME", "folder:PATH", "arrays:PATH"; with maps or objects: data/{maps,detection}.py
     held_out: float = 0.2  # part kept for validation, stratified by class, where the source has no split of its own
     size: tuple[int, int] = (32, 32)  # height, width that the network is given
     eval_crop: float = 1.0  # validation: the shorter side is resized to size / eval_crop, then the centre is cut

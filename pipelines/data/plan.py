@@ -14,7 +14,20 @@ from cvapps.registry import nearest
 
 fold_in = tf.random.experimental.stateless_fold_in
 # not for the recipe to give
-OWN_ARGUMENTS = {"content", "image", "images", "labels", "seed", "size", "target", "truth", "sides", "recipe", "data"}
+OWN_ARGUMENTS = {
+    "boxes",
+    "content",
+    "image",
+    "images",
+    "labels",
+    "seed",
+    "size",
+    "target",
+    "truth",
+    "sides",
+    "recipe",
+    "data",
+}
 Tables = tuple[Mapping[str, Callable], ...]  # what crops, what changes a picture, what mixes a batch
 
 

@@ -137,14 +137,14 @@ def test_cut_visible_and_fullest():
     assert fullest(np.zeros((0, 4), "float32"), tf.zeros(0, tf.bool), 5).numpy().tolist() == []
 
 
-def batch(count=5, places=4, masks=True, seed=0):
+def batch(count=5, places=4, most=4, masks=True, seed=0):
     """Pictures and their truth as batches have it, the last picture without an object."""
     random = np.random.default_rng(seed)
     images = np.stack([photo(*SIZE, seed=seed + number) for number in range(count)]).astype("float32")
     boxes, classes = np.zeros((count, places, 4), "float32"), np.full((count, places), -1, "int32")
     filled = np.zeros((count, places, *SIZE), "uint8")
     for i in range(count - 1):
-        for k in range(random.integers(1, places + 1)):
+        for k in range(random.integers(1, most + 1)):
             x1, y1 = random.integers(0, (SIZE[1] - 8, SIZE[0] - 8))
             x2, y2 = x1 + random.integers(6, SIZE[1] - x1 + 1), y1 + random.integers(6, SIZE[0] - y1 + 1)
             boxes[i, k], classes[i, k] = (x1, y1, x2, y2), random.integers(9)
@@ -192,7 +192,6 @@ def test_mosaic_joins_four_pictures():
     moved = set()
     for i in range(5):
         four = [(i + k) % 5 for k in range(4)]
-        canvas = np.block([[[images[four[0]]], [images[four[1]]]], [[images[four[2]]], [images[four[3]]]]])
         canvas = np.concatenate([np.concatenate([images[four[k]], images[four[k + 1]]], 1) for k in (0, 2)])
         at = next(
             (x, y)
@@ -206,7 +205,7 @@ def test_mosaic_joins_four_pictures():
         for k, number in enumerate(four):
             left, top = (k % 2) * width - at[0], (k // 2) * height - at[1]
             for box, label in zip(truth["boxes"][number].numpy(), truth["classes"][number].numpy(), strict=True):
-                seen = np.clip(box + (left, top, left, top), 0, (width, height, width, height))
+                seen = np.clip(box + np.array([left, top] * 2), 0, (width, height, width, height))
                 sides = seen[2:] - seen[:2]
                 if label >= 0 and min(sides) >= 2 and np.prod(sides) >= np.prod(box[2:] - box[:2]) / 4:
                     mask = np.zeros(SIZE, "uint8")

@@ -92,7 +92,7 @@ def test_masks_are_sampled_at_the_centres_of_pixels(window, rng):
 
 
 def test_a_box_of_the_frame_is_a_box_of_the_picture_by_one_division(rng):
-    boxes = (rng.uniform(0, 30, (50, 4)) + [0, 0, 30, 30]).astype("float32")
+    boxes = rng.uniform((0, 0, 30, 30), (30, 30, 60, 60), (50, 4)).astype("float32")
     window = letterbox.whole(tf.constant([60, 90]))
     assert_allclose(window, [0, 0, 90, 60], **EXACT)
     moved = letterbox.move(tf.constant(boxes), window, SIZE)
