@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cvapps.classification.resnet_preact import KERAS
+from cvapps.detection.backbones import batch_norms
 
 HE = "He et al. 2015, arXiv:1512.03385"
 TORCHVISION = "torchvision's documentation of its weights (num_params, GFLOPS), an independent implementation"
@@ -47,6 +48,8 @@ PINHEIRO_2015 = "Pinheiro et al. 2015, arXiv:1506.06204"
 PINHEIRO_2016 = "Pinheiro et al. 2016, arXiv:1603.08695"
 DEEPMASK_PORT = "foolwood/deepmask-pytorch's DeepMask, an independent implementation, added up from its layers"
 SHARPMASK_LUA = "facebookresearch/deepmask, the authors' code, added up from SharpMask.lua's layers"
+LI = "Li, Liu & Wang 2019, arXiv:1811.05181, section 3: losses alone differ from RetinaNet"
+TORCHVISION_DETECTION = "torchvision's documentation of its weights (num_params), frozen batch norms not counted"
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ VGG_A_TO_E = ("vgg11", "vgg11_lrn", "vgg13", "vgg16_1x1", "vgg16", "vgg19")
 TWO_CLASSES = dict(num_classes=2)
 PAPERS_FORM = dict(stride_on="reduce")
 TORCHVISION_GOOGLENET = dict(norm="batch", kernel=3, last_pool=2)
+COCO_FROZEN = dict(num_classes=91, frozen=batch_norms)
 
 
 def sized(side):
@@ -367,6 +371,10 @@ FIGURES = [
     Figure("deepmask_resnet50", "parameters", 17e6, f"{PINHEIRO_2016}, section 5.1", within=0.5e6),
     Figure("deepmask_resnet50", "parameters", 17_363_713, DEEPMASK_PORT),
     Figure("sharpmask", "parameters", 17_363_713 - 56**2 * 513 + 2_750_535, SHARPMASK_LUA),
+    # detectors
+    Figure("retinanet_resnet50", "parameters", 34_014_999, TORCHVISION_DETECTION, settings=COCO_FROZEN),
+    Figure("fcos_resnet50", "parameters", 32_269_600, TORCHVISION_DETECTION, settings=COCO_FROZEN),
+    Figure("retinanet_ghm_resnet50", "parameters", 34_014_999, LI, settings=COCO_FROZEN),
     Figure("segnet", "parameters", 29_449_355 - 7_936, SEGNET_CAFFE.format("segnet_train")),
     Figure("segnet", "layers", 13 + 13, BADRINARAYANAN),
     # the paper's Table 1 has 1.425 million, which is not what the authors' file comes to

@@ -21,6 +21,7 @@ class Harmonized(keras.layers.Layer):
             raise ValueError(f"expected bins > 0 and momentum in [0, 1); got bins {bins} and momentum {momentum}")
         self.bins, self.momentum = bins, momentum
         self.average = self.add_weight(shape=(bins,), initializer="zeros", trainable=False, name="average")
+        self.built = True
 
     def harmonize(self, losses, lengths, valid, training):
         """Each picture's share of the step's loss: (N, ...), (N, ...) in [0, 1], bool (N, ...) -> (N,).
@@ -32,8 +33,8 @@ class Harmonized(keras.layers.Layer):
         inside = ops.logical_and(ops.equal(region[..., None], ops.arange(self.bins, dtype="int32")), valid[..., None])
         inside = ops.cast(ops.reshape(inside, (-1, self.bins)), "float32")
         count = ops.sum(inside, axis=0)
-        filled = count > 0
-        average = ops.where(filled, self.momentum * self.average + (1 - self.momentum) * count, self.average)
+        filled, before = count > 0, ops.convert_to_tensor(self.average)
+        average = ops.where(filled, self.momentum * before + (1 - self.momentum) * count, before)
         if training and self.momentum:
             self.average.assign(average)
         regions = ops.maximum(ops.sum(ops.cast(filled, "float32")), 1)

@@ -36,16 +36,6 @@ def pictures():
     return np.random.default_rng(1).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
 
 
-def test_what_each_paper_changed():
-    changed = cvapps.registry.changes("fcos_resnet50", "retinanet_resnet50")
-    assert set(changed) == {
-        "anchors", "head", "match", "encode", "decode", "class_loss", "box_loss", "quality_loss", "scores",
-        "score_threshold", "nms_threshold", "detections",
-    }  # fmt: skip
-    assert set(cvapps.registry.changes("retinanet_ghm_resnet50", "retinanet_resnet50")) == {"class_loss", "box_loss"}
-    assert cvapps.registry.changes("retinanet_resnet50", "retinanet_resnet50") == {}
-
-
 def test_the_prior_is_on_every_class_and_anchors_are_as_many_as_the_paper_s():
     detector = cvapps.create_model("retinanet_resnet50", **{**SMALL, "input_shape": (128, 128, 3)})
     bias = detector.get_layer("head").get_layer("classes_conv").bias
@@ -112,7 +102,6 @@ def test_frozen_batch_norms_stay():
     [
         (dict(backbone="lenet5"), "lenet5 is no backbone"),
         (dict(backbone="unet"), "unet is no backbone"),
-        (dict(backbone="inception_v3", backbone_settings={}, input_shape=(160, 160, 3)), "more than twice the next"),
         (dict(anchors={8: detectors.WHOLE[8]}), r"needs anchors for each of .*'P7'.*strides \[8\]"),
         (dict(anchors={**detectors.WHOLE, 8: detectors.POINTS[8]}), r"cells of one size; got sizes \[1, 9"),
     ],
@@ -207,14 +196,14 @@ def test_detections_by_hand():
     logits[1, 30:] = -9  # so that places stay empty
     codes = RNG.normal(0, 0.2, (2, len(anchors), 4)).astype("float32")
     laid = np.stack([anchors, anchors])
-    layer = Detections(sigmoid_scores, decode_deltas, best_of_levels, 1000, 0.3, 0.4, 40)
+    layer = Detections(sigmoid_scores, decode_deltas, best_of_levels, 1000, 0.3, 0.4, 20)
     raw = {"classes": logits, "boxes": codes, "anchors": laid}
     found = layer(np.zeros((2, 64, 80, 3), "float32"), raw, [laid[:, :100], laid[:, 100:]])
     found = {key: ops.convert_to_numpy(value) for key, value in found.items()}
     for i in range(2):
-        kept = detected_by_hand(logits[i], codes[i], anchors, (64, 80), 0.3, 0.4, 40)
+        kept = detected_by_hand(logits[i], codes[i], anchors, (64, 80), 0.3, 0.4, 20)
         n = len(kept)
-        assert (n == 40) == (i == 0)
+        assert (n == 20) == (i == 0)
         for key, part in (("boxes", 0), ("scores", 1), ("classes", 2)):
             assert_allclose(found[key][i, :n], [row[part] for row in kept], **REORDERED)
         assert_array_equal(found["classes"][i, n:], -1)
