@@ -48,6 +48,8 @@ PINHEIRO_2015 = "Pinheiro et al. 2015, arXiv:1506.06204"
 PINHEIRO_2016 = "Pinheiro et al. 2016, arXiv:1603.08695"
 DEEPMASK_PORT = "foolwood/deepmask-pytorch's DeepMask, an independent implementation, added up from its layers"
 SHARPMASK_LUA = "facebookresearch/deepmask, the authors' code, added up from SharpMask.lua's layers"
+DARKNET = "pjreddie/darknet, the authors' code, cfg/{}, added up from its layers"
+HIGHRES = "torchvision's SSD on its VGG extractor with highres=True, built and counted"
 LI = "Li, Liu & Wang 2019, arXiv:1811.05181, section 3: losses alone differ from RetinaNet"
 TORCHVISION_DETECTION = "torchvision's documentation of its weights (num_params), frozen batch norms not counted"
 
@@ -406,6 +408,15 @@ FIGURES = [
     Figure("eigen_fergus_alexnet", "parameters", 124_599_042, EIGEN_FERGUS),
     Figure("eigen_fergus_vgg", "parameters", 217_355_458, EIGEN_FERGUS),
     Figure("eigen_fergus_vgg", "layers", 13 + 2 + 5 + 4, EIGEN_FERGUS),
+    Figure("darknet53", "parameters", 41_609_928, DARKNET.format("darknet53.cfg")),
+    Figure("darknet53", "layers", 53, "Redmon & Farhadi 2018, arXiv:1804.02767, section 2.4"),
+    Figure("extraction", "parameters", 23_428_136, DARKNET.format("extraction.cfg of November 2015 (42ba5d45)")),
+    Figure("yolo_v1", "parameters", 271_703_550, DARKNET.format("yolo.cfg of November 2015 (6103ecc4)")),
+    Figure("yolo_v3", "parameters", 61_949_149, DARKNET.format("yolov3.cfg")),
+    Figure("ssd300", "parameters", 35_641_826, TORCHVISION, settings=dict(num_classes=90)),
+    Figure("ssd300", "convolution_multiply_adds", 34.858e9, TORCHVISION, 0.0005e9, dict(num_classes=90)),
+    Figure("ssd512", "parameters", 27_188_676, HIGHRES, settings=dict(num_classes=20)),
+    Figure("ssd512", "parameters", 36_038_196, HIGHRES, settings=dict(num_classes=80)),
 ]  # fmt: skip
 
 # {model: {layer: (parameters, output shape)}}

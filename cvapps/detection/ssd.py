@@ -64,7 +64,7 @@ def levels512(features: Mapping) -> dict:
 
 
 def levels_small(features: Mapping) -> dict:
-    """Four maps, the last a quarter of fc7's side, for pictures too small for the others: {"C3", "C4"} -> {name: map}."""
+    """Four maps, the last of a quarter of fc7's side, for small pictures: {"C3", "C4"} -> {name: map}."""
     return behind_vgg(features, HALVES)
 
 

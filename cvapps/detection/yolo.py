@@ -41,7 +41,7 @@ def last_convolutions(
 def fully_connected(
     maps: Mapping, anchors: Mapping, num_classes: int, hidden: int = 4096, dropout: float = 0.5
 ) -> list[dict]:
-    """v1's head, a hidden layer that sees the whole picture: -> the raw numbers of its one level, none of them squashed.
+    """v1's head, a hidden layer that sees the whole picture: -> raw numbers of its one level, none of them squashed.
 
     "classes" are those of a cell, (N, h w, C), "boxes" and "quality" those of the anchors. Raises ValueError for a map
     of open size.

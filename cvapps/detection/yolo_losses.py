@@ -26,15 +26,16 @@ def by_cell(values, places):
 def responsible(anchors, boxes, valid, decoded):
     """Of a cell's predictions the one that overlaps its box most: -> int32 (N, A).
 
-    A cell's box is the first that has its centre there. Where no prediction touches it, the nearest in the mean square
-    of centre and sides is responsible, as in the authors' code; else an untrained network would never learn boxes.
+    A cell's box is the first that has its centre there. Where no prediction touches it, the nearest by the squares of
+    what centre and sides differ is responsible, as in the authors' code.
     """
     inside = (overlap_in_cell(anchors[:, :4], boxes, anchors[:, 4]) > 0) & valid[:, None]
     number = ops.cast(ops.argmax(inside, axis=-1), "int32")
     there = ops.any(inside, axis=-1)
     own = take_matched(boxes, number)
     overlap = iou(decoded, own)
-    far = ops.sqrt(ops.mean(ops.square(ops.subtract(to_cxcywh(decoded), to_cxcywh(own))), axis=-1))
+    picture = ops.tile(to_cxcywh(anchors[:, :4])[:, 2:], (1, 2))
+    far = ops.mean(ops.square(ops.subtract(to_cxcywh(decoded), to_cxcywh(own)) / picture), axis=-1)
     cell = ops.all(ops.equal(anchors[:, None], anchors), axis=-1)
     touched = ops.any(cell & (overlap[:, None] > 0), axis=-1)
     good = ops.where(touched, overlap, -far)

@@ -90,11 +90,11 @@ class LocalResponseNormalization(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("cvapps")
-class ScaledUnitNormalization(keras.layers.Layer):
+class ScaledUnitNormalization(keras.layers.UnitNormalization):
     """Each place's channels to length 1, times a learned scale of each: (..., C) -> (..., C).
 
-    Liu et al. 2015, arXiv:1506.04579 (ParseNet), section 3.3; SSD's first map with `scale` 20 at first. Computed in
-    float32 at least. A place whose channels are all zero stays zero.
+    Liu et al. 2015, arXiv:1506.04579 (ParseNet), section 3.3; SSD's first map, with scales that begin at `initial`.
+    Computed in float32 at least. A place whose channels are all zero stays zero.
     """
 
     def __init__(self, initial: float = 20.0, **kwargs):
@@ -103,20 +103,15 @@ class ScaledUnitNormalization(keras.layers.Layer):
 
     def build(self, input_shape):
         """Makes the scale of each channel."""
-        self.scale = self.add_weight(
-            shape=(input_shape[-1],), initializer=keras.initializers.Constant(self.initial), name="scale"
-        )
+        initializer = keras.initializers.Constant(self.initial)
+        self.scale = self.add_weight(shape=(input_shape[-1],), initializer=initializer, name="scale")
+        super().build(input_shape)
 
     def call(self, inputs):
         """(..., C) -> (..., C) in the layer's compute type."""
         wide = keras.backend.result_type(self.compute_dtype, "float32")
-        x = ops.cast(inputs, wide)
-        energy = ops.sum(ops.square(x), axis=-1, keepdims=True)
-        return ops.cast(x * ops.rsqrt(ops.maximum(energy, 1e-24)) * ops.cast(self.scale, wide), self.compute_dtype)
-
-    def compute_output_shape(self, input_shape):
-        """The input's."""
-        return input_shape
+        scaled = super().call(ops.cast(inputs, wide)) * ops.cast(self.scale, wide)
+        return ops.cast(scaled, self.compute_dtype)
 
     def get_config(self):
         """The constructor's arguments."""

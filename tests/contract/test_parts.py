@@ -18,7 +18,7 @@ from cvapps.layers.convolution import TableConv2D
 from cvapps.layers.cropping import CropLike
 from cvapps.layers.deformable import DeformableConv2D
 from cvapps.layers.fourier import FFTConv2D
-from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
+from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization, ScaledUnitNormalization
 from cvapps.layers.pooling import BedOfNails, MaxPoolingWithSwitches, MaxUnpooling
 from cvapps.layers.resizing import AdaptiveAveragePooling2D, ResizeLike
 from cvapps.losses import boundary, depth, detection, edges, embedding, object_masks, segmentation
@@ -65,6 +65,7 @@ DEPTHS = np.random.default_rng(1).uniform(-1, 9, (8, 5, 6)).astype("float32")
 LAYERS = {
     "BatchNormalization": (lambda: BatchNormalization(momentum=0.8), [IMAGE]),
     "LocalResponseNormalization": (lambda: LocalResponseNormalization(3, 0.5, 0.6, 1.5, of="mean"), [IMAGE]),
+    "ScaledUnitNormalization": (lambda: ScaledUnitNormalization(3.0), [IMAGE]),
     "TableConv2D": (lambda: TableConv2D(((0, 1), (2, 3), (0, 1, 2, 3)), 3), [IMAGE]),
     "DeformableConv2D": (lambda: DeformableConv2D(3, 3, padding="same", offset_groups=2, modulated=True), [IMAGE]),
     "FFTConv2D": (lambda: FFTConv2D(3, 3, padding="same", activation="relu"), [IMAGE]),
