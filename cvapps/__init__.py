@@ -1,7 +1,7 @@
 """cvapps: classical computer-vision architectures as Keras 3 functional models, each proved against its paper."""
 
-# `detection`, `layers`, `losses`, `metrics` and `initializers` are imported here so that Keras knows their names when it loads a
-# saved model; the families of models are imported when the registry is first asked
+# `detection`, `layers`, `losses`, `metrics` and `initializers` are imported here so that Keras knows their names when
+# it loads a saved model; the families of models are imported when the registry is first asked
 from cvapps import analysis, detection, initializers, layers, losses, metrics, weights
 from cvapps.registry import changes, create_model, list_models, model_info
 

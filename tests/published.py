@@ -47,6 +47,12 @@ PIDNET = "PIDNet's authors, XuJiacong/PIDNet, built and counted; without 2 biase
 PINHEIRO_2015 = "Pinheiro et al. 2015, arXiv:1506.06204"
 PINHEIRO_2016 = "Pinheiro et al. 2016, arXiv:1603.08695"
 DEEPMASK_PORT = "foolwood/deepmask-pytorch's DeepMask, an independent implementation, added up from its layers"
+FAST_CAFFE = "rbgirshick/fast-rcnn, the author's code, added up from models/VGG16/train.prototxt"
+FASTER_CAFFE = (
+    "rbgirshick/py-faster-rcnn, the authors' code, added up from models/pascal_voc/VGG16/faster_rcnn_end2end/"
+    "train.prototxt, with one logit for each anchor in place of two"
+)
+TORCHVISION_DETECTION = "torchvision's documentation of its detectors' weights (num_params), which has no batch norms"
 SHARPMASK_LUA = "facebookresearch/deepmask, the authors' code, added up from SharpMask.lua's layers"
 DARKNET = "pjreddie/darknet, the authors' code, cfg/{}, added up from its layers"
 HIGHRES = "torchvision's SSD on its VGG extractor with highres=True, built and counted"
@@ -417,6 +423,18 @@ FIGURES = [
     Figure("ssd300", "convolution_multiply_adds", 34.858e9, TORCHVISION, 0.0005e9, dict(num_classes=90)),
     Figure("ssd512", "parameters", 27_188_676, HIGHRES, settings=dict(num_classes=20)),
     Figure("ssd512", "parameters", 36_038_196, HIGHRES, settings=dict(num_classes=80)),
+    # VOC's twenty classes: the convolutions of VGG-16, the proposals' three, fc6, fc7, and 21 classes and boxes
+    Figure("fast_rcnn_vgg16", "parameters", 134_690_729, FAST_CAFFE, settings=dict(num_classes=20)),
+    Figure("faster_rcnn_vgg16", "parameters", 137_073_622, FASTER_CAFFE, settings=dict(num_classes=20)),
+    # frozen batch norms aren't counted there and aren't trainable here; its 91 classes are 90 and the background
+    Figure(
+        "faster_rcnn_resnet50_fpn", "parameters", 41_755_286, TORCHVISION_DETECTION,
+        settings=dict(num_classes=90, frozen=batch_norms),
+    ),
+    Figure(
+        "mask_rcnn_resnet50_fpn", "parameters", 44_401_393, TORCHVISION_DETECTION,
+        settings=dict(num_classes=90, frozen=batch_norms),
+    ),
 ]  # fmt: skip
 
 # {model: {layer: (parameters, output shape)}}

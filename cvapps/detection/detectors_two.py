@@ -25,32 +25,30 @@ from cvapps.ops.matching import match_low_quality, match_threshold
 from cvapps.registry import Paper, register
 
 SHARP = partial(smooth_l1, beta=1 / 9)  # linear from a ninth on
-ANCHORS = Sampling(256, 0.5, match_low_quality, 0.3, 0.7)
+
+ON_ONE_MAP = ProposalNetwork(
+    {16: NINE}, width=512, offset=0.5, before=(6000, 12000), after=(300, 2000), smallest=16.0, candidates=inside,
+    sampling=Sampling(256, 0.5, match_low_quality, 0.3, 0.7), box_loss=SHARP,
+)  # fmt: skip
+ON_PYRAMID = replace(
+    ON_ONE_MAP, cells={stride: np.round(cell) for stride, cell in RPN.items()}, width=256, offset=0.0,
+    before=(1000, 2000), after=(1000, 2000), smallest=1e-3, candidates=everywhere,
+)  # fmt: skip
 
 FAST_RCNN = TwoStage()
-FASTER_RCNN = replace(
-    FAST_RCNN,
-    propose=ProposalNetwork(
-        {16: NINE}, width=512, offset=0.5, before=(6000, 12000), after=(300, 2000), smallest=16.0, candidates=inside,
-        sampling=ANCHORS, box_loss=SHARP,
-    ),
-    sampling=Sampling(128, 0.25, match_threshold, 0.5, 0.5),
-)  # fmt: skip
+FASTER_RCNN = replace(FAST_RCNN, propose=ON_ONE_MAP, sampling=Sampling(128, 0.25, match_threshold, 0.5, 0.5))
 FASTER_RCNN_FPN = replace(
     FASTER_RCNN,
     backbone="resnet50",
     neck=fpn,
-    propose=replace(
-        FASTER_RCNN.propose, cells={stride: np.round(cell) for stride, cell in RPN.items()}, width=256, offset=0.0,
-        before=(1000, 2000), after=(1000, 2000), smallest=1e-3, candidates=everywhere,
-    ),
+    propose=ON_PYRAMID,
     regions=RoIAlign,
     head=DenseHead((1024, 1024)),
     sampling=Sampling(512, 0.25, match_threshold, 0.5, 0.5),
     box_loss=SHARP,
     nms_threshold=0.5,
     input_shape=(800, 1344, 3),
-)  # fmt: skip
+)
 MASK_RCNN_FPN = replace(FASTER_RCNN_FPN, mask=MaskBranch(partial(RoIAlign, size=14)))
 
 GIRSHICK_2015 = Paper("Girshick", 2015, "Fast R-CNN", "https://arxiv.org/abs/1504.08083")

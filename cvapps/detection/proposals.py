@@ -180,11 +180,8 @@ class ProposalNetwork:
         loss = ops.binary_crossentropy(ops.cast(objects, "float32"), logits, from_logits=True)
         classes, count = mean_of(loss, filled)
         shifts, _ = mean_of(self.box_loss(target, codes), objects)
-        losses = (ops.divide_no_nan(x, count) for x in (classes, shifts))
-        return dict(zip(self.terms, losses, strict=True)), self.proposals(training=True)(size, *self._lists(raw))
-
-    def _lists(self, raw):
-        return raw["objectness"], raw["deltas"]
+        losses = {n: ops.divide_no_nan(x, count) for n, x in zip(self.terms, (classes, shifts), strict=True)}
+        return losses, self.proposals(training=True)(size, raw["objectness"], raw["deltas"])
 
 
 def everywhere(boxes, size):

@@ -1,8 +1,7 @@
 """Two-stage detectors: regions that may hold an object, then for each its class, its box and perhaps its mask.
 
 The fields of `TwoStage` are the places of the graph, and a paper is `replace(ancestor, the places that it changes)`:
-`detectors_two.py` has them. Here are the two orders of work: prediction, and learning, where the second stage sees some
-of the proposals and the true boxes, and masks are learned on objects alone.
+`detectors_two.py` has them. Here is the order of work in prediction; that in learning is in `region_losses.py`.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,18 +9,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
-from keras import ops
 
 from cvapps import registry
 from cvapps.analysis.graph import leaves
 from cvapps.blocks import Pixels
 from cvapps.detection import backbones
 from cvapps.detection.box_heads import DenseHead, RegionDetections, smooth_l1
-from cvapps.detection.mask_heads import ClassMasks, MaskBranch, crop_masks, of_class
+from cvapps.detection.mask_heads import ClassMasks, MaskBranch
 from cvapps.detection.proposals import Given, ProposalNetwork, operation
+from cvapps.detection.region_losses import Learning, ProposalLearning
 from cvapps.detection.regions import RoIPool, read
-from cvapps.detection.samples import Sampling, mean_of, taken
-from cvapps.ops import boxes, coding
+from cvapps.detection.samples import Sampling
+from cvapps.ops import coding
 from cvapps.ops.matching import match_proposals
 from cvapps.training import JointlyTrained
 
@@ -29,6 +28,11 @@ from cvapps.training import JointlyTrained
 def one_map(features):
     """The last map of stride 16, VGG's conv5_3 (Girshick 2015, section 2.1): {"C2": ..., ...} -> {"C4": ...}."""
     return {"C4": features["C4"]}
+
+
+GIVEN = Given()
+FC6_FC7 = DenseHead((4096, 4096), dropout=0.5)  # VGG-16's own
+HIERARCHICAL = Sampling(64, 0.25, match_proposals, 0.1, 0.5)  # 64 regions of each of two pictures (section 2.3)
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,10 @@ class TwoStage:
     backbone_settings: Mapping[str, Any] = field(default_factory=dict)
     frozen: Callable = backbones.nothing
     neck: Callable = one_map
-    propose: Given | ProposalNetwork = Given()
+    propose: Given | ProposalNetwork = GIVEN
     regions: Callable = RoIPool
-    head: Callable = DenseHead((4096, 4096), dropout=0.5)
-    sampling: Sampling = Sampling(64, 0.25, match_proposals, 0.1, 0.5)
+    head: Callable = FC6_FC7
+    sampling: Sampling = HIERARCHICAL
     box_weights: tuple[float, float, float, float] = coding.HEAD
     box_loss: Callable = smooth_l1
     mask: MaskBranch | None = None
@@ -67,19 +71,21 @@ class TwoStage:
         y is {"boxes": (N, G, 4), "classes": (N, G), -1 where there is no box[, "masks": (N, G, H, W)]}.
         """
         terms = (*self.propose.terms, "class_loss", "box_loss", *(("mask_loss",) if self.mask else ()))
-        return self._joined(
-            detector, {**self.propose.raw(detector), **_maps(detector)}, Learning(self, detector), terms
-        )
-
-    def proposal_learner(self, detector: keras.Model) -> JointlyTrained:
-        """The proposal network alone with its losses, for training by turns (Ren et al. 2015, section 3.2)."""
-        return self._joined(detector, self.propose.raw(detector), ProposalLearning(self), self.propose.terms)
-
-    def _joined(self, detector, raw, loss, terms):
-        image = detector.input["image"] if isinstance(detector.input, dict) else detector.input
-        learner = JointlyTrained(keras.Model(detector.input, {"image": image, **raw}), loss, terms=terms)
+        raw = {**self.propose.raw(detector), **_maps(detector)}
+        learner = JointlyTrained(_with_pictures(detector, raw), Learning(self, detector), terms=terms)
         learner.detector = detector
         return learner
+
+    def proposal_learner(self, detector: keras.Model) -> JointlyTrained:
+        """The proposal network alone with its losses, for training by turns: see `freeze`."""
+        raw = _with_pictures(detector, self.propose.raw(detector))
+        return JointlyTrained(raw, ProposalLearning(self), terms=self.propose.terms)
+
+
+def _with_pictures(detector, raw):
+    """The detector up to the raw outputs that are learned, and the pictures, whose size is needed."""
+    image = detector.input["image"] if isinstance(detector.input, dict) else detector.input
+    return keras.Model(detector.input, {"image": image, **raw}, name=detector.name)
 
 
 def _maps(detector):
@@ -130,81 +136,3 @@ def freeze(detector: keras.Model, *beginnings: str) -> None:
             raise ValueError(f"{detector.name} has no layer whose name begins with {beginning!r}")
         for layer in found:
             layer.trainable = False
-
-
-class ProposalLearning(keras.layers.Layer):
-    """The losses of the proposal network by itself."""
-
-    def __init__(self, spec: TwoStage):
-        super().__init__(dtype="float32", autocast=False)
-        self.spec, self.seed = spec, keras.random.SeedGenerator()
-
-    def call(self, y_true, y_pred, sample_weight=None, training=None):
-        """Truth and raw outputs -> {name: (N,)}."""
-        truth, valid = known(y_true)
-        losses, _ = self.spec.propose.learn(y_pred, y_pred["image"], truth, valid, self.seed)
-        return weighted(losses, sample_weight)
-
-
-class Learning(keras.layers.Layer):
-    """The losses of all parts: heads are called on what is drawn of the proposals and of the true boxes.
-
-    Proposals have no derivative (Ren et al. 2015, section 3.2: approximate joint training).
-    """
-
-    def __init__(self, spec: TwoStage, detector: keras.Model):
-        super().__init__(dtype="float32", autocast=False)
-        self.spec, self.seed = spec, keras.random.SeedGenerator()
-        self.head = detector.get_layer("box_head")
-        self.mask_head = detector.get_layer("mask_head") if spec.mask else None
-
-    def call(self, y_true, y_pred, sample_weight=None, training=None):
-        """Truth and raw outputs -> {name: (N,)}."""
-        truth, valid = known(y_true)
-        losses, proposals = self.spec.propose.learn(y_pred, y_pred["image"], truth, valid, self.seed)
-        proposals = ops.stop_gradient(ops.cast(proposals, "float32"))
-        candidates = ops.concatenate([proposals, truth], axis=1)
-        exists = ops.concatenate([ops.logical_not(boxes.is_empty(proposals)), valid], axis=1)
-        chosen, matched, filled = self.spec.sampling(candidates, exists, truth, valid, self.seed)
-        drawn, number = taken(candidates, chosen), ops.maximum(matched, 0)
-        labels = ops.where(
-            matched >= 0, ops.take_along_axis(ops.cast(y_true["classes"], "int32"), number, axis=1) + 1, 0
-        )
-        losses |= self.box_losses(y_pred["maps"], drawn, taken(truth, number), labels, filled, training)
-        if self.spec.mask:
-            most = self.spec.sampling.most
-            first = (x[:, :most] for x in (drawn, number, labels))
-            losses |= self.mask_losses(y_pred["maps"], y_true["masks"], *first, training)
-        return weighted(losses, sample_weight)
-
-    def box_losses(self, maps, drawn, truth, labels, filled, training):
-        """Regions (N, S, 4) with their true boxes (N, S, 4), labels (N, S) and whether there is one."""
-        spec, count = self.spec, drawn.shape[1]
-        answer = self.head(read(spec.regions(), drawn, maps), training=training)
-        logits = ops.reshape(answer["logits"], (-1, count, 1 + spec.num_classes))
-        deltas = ops.reshape(answer["deltas"], (-1, count, 1 + spec.num_classes, 4))
-        own = ops.take_along_axis(deltas, labels[..., None, None], axis=2)[:, :, 0]
-        loss = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-        shift = spec.box_loss(coding.encode_deltas(truth, drawn, spec.box_weights), own)
-        (classes, divisor), (shifts, _) = mean_of(loss, filled), mean_of(shift, labels > 0)
-        return {"class_loss": ops.divide_no_nan(classes, divisor), "box_loss": ops.divide_no_nan(shifts, divisor)}
-
-    def mask_losses(self, maps, masks, drawn, number, labels, training):
-        """Regions (N, F, 4), the numbers of their masks in (N, G, H, W), and labels (N, F), 0 without object."""
-        logits = self.mask_head(read(self.spec.mask.regions(), drawn, maps), training=training)
-        target = crop_masks(masks, number, drawn, logits.shape[1])
-        own = of_class(logits, ops.reshape(labels, (-1,)))
-        loss = ops.mean(ops.binary_crossentropy(target, own, from_logits=True), axis=(1, 2))
-        total, divisor = mean_of(ops.reshape(loss, (-1, drawn.shape[1])), labels > 0)
-        return {"mask_loss": ops.divide_no_nan(total, divisor)}
-
-
-def known(y_true):
-    """True boxes (N, G, 4) and whether there is one, bool (N, G): those without area don't count."""
-    truth = ops.cast(y_true["boxes"], "float32")
-    return truth, ops.logical_and(ops.logical_not(boxes.is_empty(truth)), y_true["classes"] >= 0)
-
-
-def weighted(losses, sample_weight):
-    """Each picture's losses times its weight, where it has one."""
-    return losses if sample_weight is None else {name: loss * sample_weight for name, loss in losses.items()}

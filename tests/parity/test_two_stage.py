@@ -57,7 +57,7 @@ def test_boxes_scores_classes_and_masks(case):
         assert not found["proposals"][i][count:].any()
         assert_allclose(found["proposals"][i][:count] / 128, record[f"proposals{i}"] / 128, **PARITY)
         count = len(record[f"scores{i}"])
-        assert count > 50
+        assert count > 20
         assert not found["labels"][i][count:].any()
         assert_allclose(found["scores"][i][:count], record[f"scores{i}"], **PARITY)
         # of scores that are the same but for roundings either may be first
