@@ -166,20 +166,20 @@ def _function(title: str, place: Callable, name: str) -> Callable:
 def _with(title: str, place: Any, path: str, value: Any) -> Any:
     """The place with the value at a dotted path in it."""
     name, dot, rest = path.partition(".")
+    remade: Callable
     if isinstance(place, Mapping):
-        known = {**place, **({} if dot else {name: value})}
-    elif is_dataclass(place):
-        known = vars(place)
+        known, remade = {**place, **({} if dot else {name: value})}, lambda **new: {**place, **new}
+    elif is_dataclass(place) and not isinstance(place, type):
+        known, remade = vars(place), functools.partial(replace, place)
     elif callable(place):
-        known = {p.name: p.default for p in inspect.signature(place).parameters.values() if p.default is not p.empty}
+        parameters = inspect.signature(place).parameters.values()
+        known = {one.name: one.default for one in parameters if one.default is not one.empty}
+        remade = functools.partial(functools.partial, place)
     else:
         raise ValueError(f"{title}.{path}={value!r}: {title} is {place!r}, which has no parts")
     if name not in known:
         raise ValueError(f"{title} has no {name!r}; {nearest(name, known)}")
-    value = _with(f"{title}.{name}", known[name], rest, value) if dot else value
-    if isinstance(place, Mapping):
-        return {**place, name: value}
-    return replace(place, **{name: value}) if is_dataclass(place) else functools.partial(place, **{name: value})
+    return remade(**{name: _with(f"{title}.{name}", known[name], rest, value) if dot else value})
 
 
 def flatten(recipe: Any, prefix: str = "") -> dict[str, Any]:

@@ -13,7 +13,7 @@ RECIPE = Recipe(
     model="yolo_v3",
     settings={"backbone": "resnet18", "pixels": "imagenet", "neck.width": 32},
     data=Data("tfds:digits_on_photographs", size=(128, 128), augment=("color_jitter",), batch=16, max_boxes=5),
-    epochs=12,
+    epochs=24,
     optimizer=Optimizer("adamw", learning_rate=1e-3, weight_decay=1e-4, clip_norm=10.0),
     schedule=Schedule("cosine", warmup_epochs=0.5),
 )

@@ -135,7 +135,7 @@ def review(model: keras.Model, data: DetectionData, batches: int | None) -> Revi
     kinds = ("boxes", "masks") if masks else ("boxes",)
     scores = {kind: coco.result(kind) for kind in kinds}
     figures = {("" if kind == "boxes" else "mask_") + name: v for kind in kinds for name, v in scores[kind].items()}
-    if data.data.source.startswith("voc:"):
+    if data.data.source.startswith(("voc:", "tfds:voc")):
         figures |= voc.result()
     sheets = {}
     for kind in kinds:

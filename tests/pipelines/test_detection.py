@@ -31,7 +31,7 @@ from pipelines.train import train
 from pipelines.trainer import build_trainer
 from tests.pipelines import capi, finder
 from tests.pipelines.data.coloured_triangles import COLOURS, NAMES, triangle_folder
-from tests.tolerances import REORDERED, SAME_MATH
+from tests.tolerances import SAME_MATH
 
 SIZE = (64, 64)
 
@@ -251,20 +251,17 @@ def test_a_stopped_run_goes_on_bit_for_bit_with_the_losses_state(finished, recip
             raise KeyboardInterrupt
 
     written = checkpoint.save
-    shorter = dataclasses.replace(recipe, epochs=3)
-    keras.utils.clear_session()
-    whole = train("finder_stopped", shorter)
-    keras.utils.clear_session()
+    keras.utils.clear_session()  # a new process counts its seed generators from the beginning
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save", save_and_die)
         with pytest.raises(KeyboardInterrupt):
-            train("finder_stopped", dataclasses.replace(shorter, seed=0))
+            train("finder_triangles", recipe)
     keras.utils.clear_session()
-    resumed = train("finder_stopped", shorter)
-    assert resumed.path != whole.path
+    resumed = train("finder_triangles", recipe)
+    assert resumed.path != finished.path
     for name in ("loss", "val_loss"):
-        assert resumed.result[name] == whole.result[name]
-    one, other = (keras.saving.load_model(run.model, compile=False).get_weights() for run in (whole, resumed))
+        assert resumed.result[name] == finished.result[name]
+    one, other = (keras.saving.load_model(run.model, compile=False).get_weights() for run in (finished, resumed))
     for a, b in zip(one, other, strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -328,5 +325,4 @@ def test_the_detector_and_its_learner_are_of_the_same_weights(recipe):
     prediction = detection.TASK.inference(model)
     assert {id(v) for v in prediction.weights} <= {id(v) for v in model.weights}
     assert set(prediction.output) == {"boxes", "scores", "classes", "masks"}
-    np.testing.assert_allclose(REORDERED["rtol"], REORDERED["rtol"])
     assert prediction(tf.zeros((1, *SIZE, 3)))["boxes"].shape == (1, 3, 4)

@@ -6,7 +6,8 @@ from matplotlib.patches import Rectangle
 
 from cvapps.metrics.detection import Curve
 from cvapps.metrics.instances import Detections, Objects
-from pipelines.pictures_boxes import detection_sheet, precision_recall
+from pipelines.pictures_boxes import detection_picture, detection_sheet, painted, precision_recall, truth_sheet
+from tests.tolerances import SAME_MATH
 
 NAMES = ["cat", "dog $1"]
 
@@ -85,3 +86,34 @@ def test_curves_of_precision_are_named_with_their_averages():
     figure.canvas.draw()
     with pytest.raises(ValueError, match="no class with objects"):
         precision_recall({}, {})
+
+
+def test_a_picture_of_what_was_found_has_no_margin(case):
+    image, found, _ = case
+    figure = detection_picture(image, found, NAMES)
+    (axes,) = figure.axes
+    np.testing.assert_allclose(axes.get_position().bounds, (0, 0, 1, 1), **SAME_MATH)
+    assert [text.get_text() for text in axes.texts] == ["cat 0.60", r"dog \$1 0.90"]
+    for size in ((40, 60), (83, 125), (400, 600)):
+        pixels = painted(figure, size)
+        assert pixels.shape == (*size, 3)
+        assert pixels.dtype == np.uint8
+        height, width = size
+        inside = pixels[round(height * 0.3) : round(height * 0.45), round(width * 0.2) : round(width * 0.3)]
+        assert inside.std(-1).mean() > 10  # the mask's tint
+        outside = pixels[round(height * 0.9) :, round(width * 0.6) :]
+        np.testing.assert_allclose(outside, 100, atol=1)
+    none = Detections([], [], [])
+    np.testing.assert_allclose(painted(detection_picture(image, none, NAMES), (40, 60)), 100, atol=1)
+
+
+def test_true_objects_stand_three_in_a_row(case):
+    image, _, true = case
+    figure = truth_sheet([image] * 4, [true, Objects([], []), true, true], NAMES)
+    assert [axes.get_title() for axes in figure.axes] == ["2 there", "0 there", "2 there", "2 there"]
+    assert [len(boxes(axes)) for axes in figure.axes] == [2, 0, 2, 2]
+    assert figure.axes[0].get_gridspec().get_geometry() == (2, 3)
+    figure.canvas.draw()
+    for images, truth in (([], []), ([image], [])):
+        with pytest.raises(ValueError, match="expected pictures with what is there"):
+            truth_sheet(images, truth, NAMES)

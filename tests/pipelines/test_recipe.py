@@ -127,7 +127,7 @@ def test_a_setting_may_be_of_a_place(monkeypatch):
     assert recipes.from_json(recipes.to_json(Recipe("placed", given))).settings == given
     assert recipes.model_settings(Recipe("placed", {"neck": "inner", "neck.low": 4}))["neck"](5) == (5, 4)
     for key, value, message in (
-        ("neck", "iner", r"no neck is called 'iner'; the nearest names are \['inner'\]"),
+        ("neck", "iner", r"no neck is called 'iner'; the nearest names are \['inner'"),
         ("nek.width", 1, r"placed has no setting 'nek'; the nearest names are \['neck'"),
         ("neck.widht", 1, r"neck has no 'widht'; the nearest names are \['width'"),
         ("part.inner.high", 1, "part.inner has no 'high'"),

@@ -1,0 +1,96 @@
+"""The recipes of real detectors, cut to a few steps, from composed digits to an answer of the exported graph."""
+
+import dataclasses
+import typing
+
+import keras
+import numpy as np
+import pytest
+
+import cvapps
+from pipelines import endpoints
+from pipelines import recipe as recipes
+from pipelines.evaluate import evaluate
+from pipelines.found import found_in
+from pipelines.tasks import detection
+from pipelines.train import train
+from tests.pipelines import capi
+from tests.tolerances import REORDERED, SAME_MATH
+
+SOURCE = "tfds:digits_on_photographs/train=8,validation=4,size=64"
+SIZE = (64, 64)
+SMALL = {
+    "retinanet": {},
+    "mask_rcnn": {"head.widths": (32,), "mask.head.widths": (16,), "sampling.count": 16},
+    "fcos": {},
+    "retinanet_ghm": {},
+    "yolo_v3": {},
+    "faster_rcnn": {},
+}
+BY_DEFAULT = ("retinanet",)  # with masks see test_detection
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _place(tmp_path_factory):
+    """One home for the runs below, with the pictures that they share."""
+    place = tmp_path_factory.mktemp("detectors")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CVAPPS_HOME", str(place / "home"))
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place / 'mlflow.db'}")
+        yield
+
+
+def few_steps(name: str) -> recipes.Recipe:
+    """Two steps of two small pictures."""
+    recipe = recipes.load(f"{name}_digits_on_photographs")
+    data = dataclasses.replace(recipe.data, source=SOURCE, size=SIZE, batch=2)
+    settings = {**recipe.settings, "backbone_settings": {"depths": (1, 1, 1, 1)}, **SMALL[name]}
+    return dataclasses.replace(
+        recipe, data=data, settings=settings, epochs=1, epoch_steps=2, precision="float32", checkpoint_steps=100
+    )
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in BY_DEFAULT else pytest.mark.slow) for name in SMALL]
+)
+def test_a_recipe_trains_and_its_export_answers_as_the_network(name, tmp_path):
+    recipe = few_steps(name)
+    folder = train(name, recipe)
+    terms = {key for key in folder.result if key.endswith("_loss") and not key.startswith("val_")}
+    assert {"class_loss", "box_loss"} <= terms
+    assert ("mask_loss" in terms) == name.startswith("mask")
+    total = sum(folder.result[f"val_{term}"] for term in terms)
+    np.testing.assert_allclose(folder.result["val_loss"], total, **REORDERED)
+    figures = evaluate(folder)
+    assert "AP50" in figures
+    assert ("mask_AP50" in figures) == name.startswith("mask")
+
+    model = keras.saving.load_model(folder.model, compile=False)
+    data = detection.open_data(recipe)
+    images, held_out = next(data.held_out())
+    bundle = capi.Bundle(folder.package / "serving")
+    answer = bundle.run("pixels", {"pixels": images.numpy()})
+    outputs = {key: x.numpy() for key, x in model(images, training=False).items()}
+    np.testing.assert_allclose(answer["scores"], outputs["scores"], **SAME_MATH)
+    assert answer["count"].tolist() == (outputs["classes"] >= 0).sum(-1).tolist()
+    assert answer["boxes"].shape == outputs["boxes"].shape
+    assert endpoints.detections(data.class_names, SIZE).labels == tuple(data.class_names)
+    for i, one in enumerate(held_out):
+        row = {key: values[i] for key, values in outputs.items()}
+        found = found_in({**row, "boxes": one.back(row["boxes"])}, one.sides)
+        assert (found.masks is not None) == name.startswith("mask")
+
+
+def test_every_recipe_of_a_detector_sets_places_that_it_has():
+    """Whole ones are too large to be built here; that their settings are the model's is checked by names and types."""
+    rows = cvapps.list_models(task="detection")
+    names = [name for name in recipes.names() if recipes.load(name).model in rows]
+    assert len(names) >= 14
+    for name in names:
+        recipe = recipes.load(name)
+        builder = cvapps.model_info(recipe.model).builder
+        hints = typing.get_type_hints(builder)
+        for place, value in recipes.model_settings(recipe).items():
+            cvapps.registry.check_type(f"{name}'s {place}", value, hints[place])
+        assert builder.spec(**detection.places(recipe)).input_shape == (*recipe.data.size, 3)
+        assert recipes.from_json(recipes.to_json(recipe)) == recipe
