@@ -28,7 +28,7 @@ HEAVY = (  # beginnings of the names of rows that take seconds to build
     "deconvnet", "deepmask", "densenet1", "densenet2", "eigen", "fcn", "hed", "hrnet", "inception_resnet",
     "inception_v4", "nasnet", "pidnet_l", "pidnet_m", "pspnet", "resnet101", "resnet152", "resnet164_v2",
     "resnet200", "resnext101", "resnext50_2x40d", "resnext50_4x24d", "resnext50_8x14d", "se_", "senet", "sharpmask",
-    "unet", "vgg", "wide", "zfnet",
+    "single_object", "unet", "vgg", "wide", "zfnet",
 )  # fmt: skip
 COUNTED = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")
 
