@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 import keras
+import numpy as np
 import typeguard
 
 import cvapps
@@ -151,7 +152,14 @@ def changes(name: str, ancestor: str) -> dict[str, tuple[Any, Any]]:
     if old.builder is not new.builder:
         raise ValueError(f"{name} and {ancestor} are different graphs: {new.builder.__name__}, {old.builder.__name__}")
     before, after = old.defaults, new.defaults
-    return {key: (before[key], after[key]) for key in after if key != "name" and before[key] != after[key]}
+    return {key: (before[key], after[key]) for key in after if key != "name" and not _same(before[key], after[key])}
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two settings are equal, whose mappings may hold arrays, as anchors' do."""
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
+    return a == b
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -1,11 +1,13 @@
 """The door by name: what it gives, and what it says to a mistake."""
 
+from dataclasses import dataclass, replace
+
 import keras
 import pytest
 
 import cvapps
 from cvapps import registry
-from cvapps.registry import Paper, Row, check_type, nearest, register
+from cvapps.registry import Paper, Row, builds, check_type, nearest, register
 
 
 @pytest.fixture
@@ -128,6 +130,37 @@ def test_a_name_registers_once(empty_table):
 def test_a_rows_defaults_are_the_builders_and_its_own(empty_table):
     row = Row("one", "classification", family, dict(depth=1), NOBODY, (1,))
     assert row.defaults == {"depth": 1, "width": 1.0, "input_shape": (8, 8, 3), "name": "one"}
+
+
+@dataclass(frozen=True)
+class Places:
+    """The places of a graph of two layers."""
+
+    hidden: int = 4
+    num_classes: int | None = 2
+    input_shape: tuple[int | None, int | None, int] = (8, 8, 3)
+    name: str = "places"
+
+
+@builds(Places)
+def places(spec):
+    """A graph whose places are a dataclass's."""
+    image = keras.Input(spec.input_shape)
+    return keras.Model(image, keras.layers.Dense(spec.num_classes)(keras.layers.Dense(spec.hidden)(image)))
+
+
+def test_a_spec_is_replaced_place_by_place(empty_table, monkeypatch):
+    monkeypatch.setattr(registry, "_rows", lambda: empty_table)
+    ancestor = Places(hidden=3)
+    register("detection", places, {"old": vars(ancestor), "new": vars(replace(ancestor, hidden=5))}, NOBODY, [48])
+    assert cvapps.changes("new", "old") == {"hidden": (3, 5)}
+    assert cvapps.create_model("new").layers[1].units == 5
+    assert cvapps.create_model("new", hidden=7, num_classes=9).output_shape == (None, 8, 8, 9)
+    assert (places.spec, places.__doc__) == (Places, "A graph whose places are a dataclass's.")
+    with pytest.raises(TypeError, match=r"old's hidden must be int, not '3' \(str\)"):
+        cvapps.create_model("old", hidden="3")
+    with pytest.raises(ValueError, match=r"old has no setting 'hiden'; it has \['hidden', 'input_shape'"):
+        cvapps.create_model("old", hiden=3)
 
 
 def test_nearest_without_any_near_lists_all():

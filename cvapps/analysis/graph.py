@@ -1,5 +1,6 @@
 """The calls that a functional model is made of; what analysis reads instead of a layer's last input and output."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,15 @@ def functional(model: keras.Model) -> keras.Model:
     if not is_functional(model):
         raise TypeError(f"expected a functional model, not {type(model).__name__}")
     return model
+
+
+def leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """The layers, and instead of a model inside of the model its layers."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from leaves(layer)
+        else:
+            yield layer
 
 
 def trace(model: keras.Model, inputs: list[KerasTensor]) -> tuple[list[Call], list[KerasTensor]]:

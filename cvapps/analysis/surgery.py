@@ -9,7 +9,7 @@ import numpy as np
 from keras import layers
 
 from cvapps.analysis.geometry import CONVOLUTION, DEPTHWISE, SEPARABLE, TRANSPOSED
-from cvapps.analysis.graph import Call, functional, is_functional, trace
+from cvapps.analysis.graph import Call, functional, is_functional, leaves, trace
 from cvapps.analysis.reach import ONE_PLACE
 
 FOLDABLE = (layers.Dense, *CONVOLUTION, *SEPARABLE, *TRANSPOSED)
@@ -236,11 +236,11 @@ def transplant(model: keras.Model, source: keras.Model) -> list[str]:
 
     A dense layer fills a convolution over the map that was laid flat before it. So a classifier begins a network for
     every pixel, and a network for coarse answers one for finer: Long et al. 2015, arXiv:1411.4038, sections 4.1 and
-    4.2. A layer whose namesake has other weights, such as scores of other classes, keeps its own.
+    4.2. Layers of models inside of them count as their own. A layer whose namesake has other weights, such as scores of other classes, keeps its own.
     """
-    theirs = {layer.name: layer.get_weights() for layer in source.layers if layer.weights}
+    theirs = {layer.name: layer.get_weights() for layer in leaves(source) if layer.weights}
     filled = []
-    for layer in model.layers:
+    for layer in leaves(model):
         weights, shapes = theirs.get(layer.name, []), [tuple(variable.shape) for variable in layer.weights]
         fits = [(w.size, w.shape[-1:]) for w in weights] == [(math.prod(shape), shape[-1:]) for shape in shapes]
         if weights and fits:

@@ -20,6 +20,7 @@ from cvapps.weights.published import Flattened, Published, in_keras, in_pytorch
 
 NORM_ROLES = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 UNNAMED = re.compile(r"(conv2d|batch_normalization)(?:_(\d+))?")  # as Keras calls a layer that nobody named
+FEATURES = [f"C{level}" for level in range(6)]  # what a backbone without its classifier gives
 Tensors = dict[str, np.ndarray]  # of one layer by role: "kernel", "bias", "gamma", ...
 
 
@@ -59,11 +60,15 @@ def from_state(name: str, tensors: Mapping[str, np.ndarray], **overrides: Any) -
         layer, _, role = key.removeprefix("module.").rpartition(".")
         if role != "num_batches_tracked":
             groups.setdefault(published.also.get(layer, layer), {})[role] = np.asarray(tensor)
-    pairs = []
+    if published.epsilon is not None:
+        for group in groups.values():
+            if "running_var" in group:
+                group["epsilon"] = np.asarray(published.epsilon)
+    pairs, layers_by_name = [], _by_name(model)
     for ours, theirs, *flattened in _pairs(name, published, overrides):
         pairs.append((ours, theirs))
-        if ours and theirs in groups and _has(model, ours):
-            groups[theirs] = _from_pytorch(model.get_layer(ours), groups[theirs], *flattened)
+        if ours in layers_by_name and theirs in groups:
+            groups[theirs] = _from_pytorch(layers_by_name[ours], groups[theirs], *flattened)
     return _filled(model, groups, published, pairs, published.source or "the state")
 
 
@@ -103,8 +108,13 @@ def _pairs(name: str, published: Published, overrides: Mapping[str, Any]) -> Ite
     return published.names({**model_info(name).defaults, **published.settings, **overrides})
 
 
-def _has(model: keras.Model, name: str) -> bool:
-    return any(layer.name == name for layer in model.layers)
+def _by_name(model: keras.Model, prefix: str = "") -> dict[str, layers.Layer]:
+    """The layers by name, those of a model inside of it by "head/name"."""
+    found: dict[str, layers.Layer] = {}
+    for layer in model.layers:
+        inside = _by_name(layer, f"{prefix}{layer.name}/") if isinstance(layer, keras.Model) else {}
+        found |= inside or {f"{prefix}{layer.name}": layer}
+    return found
 
 
 def _from_pytorch(layer: layers.Layer, tensors: Tensors, flattened: Flattened | None = None) -> Tensors:
@@ -127,11 +137,12 @@ def _from_pytorch(layer: layers.Layer, tensors: Tensors, flattened: Flattened | 
 
 def _filled(model: keras.Model, groups: dict[str, Tensors], published: Published, pairs: Any, source: str):
     """The model with every weight set; raises ValueError unless the source's tensors are exactly the model's."""
-    headless = "logits" not in model.output_names and not _has(model, "logits")
-    wanted = {layer.name: layer for layer in model.layers if layer.weights}
+    made = _by_name(model)
+    headless = isinstance(model.output, dict) and all(key in FEATURES for key in model.output)
+    wanted = {name: layer for name, layer in made.items() if layer.weights}
     unused, first, unknown = dict(groups), True, []
     for ours, theirs, *_ in pairs:
-        if ours is None or (headless and not _has(model, ours)):
+        if ours is None or (headless and ours not in made):
             unused = {name: group for name, group in unused.items() if not f"{name}.".startswith(f"{theirs}.")}
             continue
         if ours not in wanted:
@@ -140,7 +151,8 @@ def _filled(model: keras.Model, groups: dict[str, Tensors], published: Published
         if theirs not in unused:
             unknown.append(f"{theirs} (our {ours})")
             continue
-        _assign(model, layer, dict(unused.pop(theirs)), theirs, flip=first and published.bgr)
+        norm = made.get(ours.removesuffix("_conv") + "_bn")
+        _assign(layer, norm, dict(unused.pop(theirs)), theirs, flip=first and published.bgr)
         first = False
     if unknown:
         raise ValueError(f"{source} lacks {len(unknown)} layers that {model.name} needs: {', '.join(unknown[:5])}")
@@ -151,7 +163,7 @@ def _filled(model: keras.Model, groups: dict[str, Tensors], published: Published
     return model
 
 
-def _assign(model: keras.Model, layer: layers.Layer, tensors: Tensors, theirs: str, flip: bool) -> None:
+def _assign(layer: layers.Layer, norm: layers.Layer | None, tensors: Tensors, theirs: str, flip: bool) -> None:
     """Sets the layer's weights to the tensors; the mean before a normalization takes a bias that ours lacks."""
     if flip:
         tensors["kernel"] = tensors["kernel"][:, :, ::-1]
@@ -173,12 +185,9 @@ def _assign(model: keras.Model, layer: layers.Layer, tensors: Tensors, theirs: s
             value = value + (epsilon - layer.epsilon)
         variable.assign(value)
     if bias is not None:
-        _take_off_the_mean(model, layer, bias, theirs)
-
-
-def _take_off_the_mean(model: keras.Model, layer: layers.Layer, bias: np.ndarray, theirs: str) -> None:
-    norm = layer.name.removesuffix("_conv") + "_bn"
-    if not _has(model, norm):
-        raise ValueError(f"{layer.name} has no place for {theirs}'s bias, and no normalization {norm!r} behind it")
-    mean = model.get_layer(norm).moving_mean
-    mean.assign(mean - bias)
+        if norm is None:
+            raise ValueError(
+                f"{layer.name} has no place for {theirs}'s bias, and no normalization "
+                f"{layer.name.removesuffix('_conv') + '_bn'!r} behind it"
+            )
+        norm.moving_mean.assign(norm.moving_mean - bias)

@@ -29,9 +29,11 @@ class Published:
 
     `source` is a builder of keras.applications, or a repository of the Hugging Face hub; empty where nobody publishes
     this row's weights and only the names are known. `names` gives, for the row's settings, pairs of our layer and
-    theirs, the network's first layer first; ours is None where theirs isn't needed. `settings` make our graph theirs,
+    theirs, the network's first layer first; ours is None where theirs isn't needed, and "head/classes_conv" for a layer
+    of a model inside of ours. `settings` make our graph theirs,
     `arguments` make keras.applications' builder build theirs. `bgr`: their first layer reads blue, green, red. `also`:
-    what another source calls some of a state's layers, {its name: the name in the table}.
+    what another source calls some of a state's layers, {its name: the name in the table}. `epsilon`: of their batch
+    normalizations, where it isn't our layers' own.
     """
 
     source: str
@@ -40,6 +42,7 @@ class Published:
     bgr: bool = False
     arguments: Mapping[str, Any] = field(default_factory=dict)
     also: Mapping[str, str] = field(default_factory=dict)
+    epsilon: float | None = None
 
 
 @cache

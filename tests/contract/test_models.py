@@ -144,6 +144,12 @@ def outputs(model, x, training=False):
     return [ops.convert_to_numpy(y) for y in keras.tree.flatten(model(x, training=training))]
 
 
+def assert_reordered(found, expected):
+    """The same sums in another order, of random weights, which let the numbers grow from block to block."""
+    scale = max(1.0, np.abs(expected).max())
+    assert_allclose(found / scale, expected / scale, **tolerances.REORDERED)
+
+
 def train(model, name, optimizer, steps=1, run_eagerly=TENSORFLOW, **compile_settings):
     """Trains on one batch of three, and returns the steps' losses.
 
@@ -218,7 +224,7 @@ def test_batch_of_three_is_three_batches_of_one(name):
     model, x = build(name), pictures(name)
     alone = zip(*(outputs(model, x[i : i + 1]) for i in range(3)), strict=True)
     for together, parts in zip(outputs(model, x), alone, strict=True):
-        assert_allclose(np.concatenate(parts), together, **tolerances.REORDERED)
+        assert_reordered(np.concatenate(parts), together)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
@@ -277,7 +283,7 @@ def test_saved_model_is_equal(name, tmp_path):
     answers = (keras.tree.flatten(serve(x)) for serve in (loaded.serve, module.serve))
     for restored, graph, eager in zip(*answers, outputs(model, x), strict=True):
         assert_allclose(restored.numpy(), graph.numpy(), **tolerances.SAME_MATH)
-        assert_allclose(restored.numpy(), eager, **tolerances.REORDERED)  # graphs fuse kernels
+        assert_reordered(restored.numpy(), eager)  # graphs fuse kernels
 
 
 @every_backbone
@@ -314,7 +320,7 @@ def test_takes_any_picture_size(name):
         made = build(name, input_shape=(height, width, 3), **classes)
         made.set_weights(opened.get_weights())
         for a, b in zip(outputs(opened, x), outputs(made, x), strict=True):
-            assert_allclose(a, b, **tolerances.REORDERED)
+            assert_reordered(a, b)
 
 
 @every_row
