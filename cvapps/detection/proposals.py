@@ -55,7 +55,9 @@ class Proposals(keras.Operation):
             laid = anchors.tile(cell, ops.shape(objectness[i])[1:3], stride, self.offset)
             if score.shape[1] is None:  # of open size: as many as may be asked for
                 score = ops.pad(score, [(0, 0), (0, self.before)], constant_values=-np.inf)
-                codes, laid = (ops.pad(x, [*[(0, 0)] * k, (0, self.before), (0, 0)]) for x, k in ((codes, 1), (laid, 0)))
+                codes, laid = (
+                    ops.pad(x, [*[(0, 0)] * k, (0, self.before), (0, 0)]) for x, k in ((codes, 1), (laid, 0))
+                )
             score, best = ops.top_k(score, min(self.before, score.shape[1] or self.before))
             found.append(coding.decode_deltas(taken(codes, best), ops.take(laid, best, axis=0), coding.RPN))
             scores.append(score)

@@ -66,7 +66,9 @@ class TwoStage:
         y is {"boxes": (N, G, 4), "classes": (N, G), -1 where there is no box[, "masks": (N, G, H, W)]}.
         """
         terms = (*self.propose.terms, "class_loss", "box_loss", *(("mask_loss",) if self.mask else ()))
-        return self._joined(detector, {**self.propose.raw(detector), **_maps(detector)}, Learning(self, detector), terms)
+        return self._joined(
+            detector, {**self.propose.raw(detector), **_maps(detector)}, Learning(self, detector), terms
+        )
 
     def proposal_learner(self, detector: keras.Model) -> JointlyTrained:
         """The proposal network alone with its losses, for training by turns (Ren et al. 2015, section 3.2)."""
@@ -148,7 +150,9 @@ class Learning(keras.layers.Layer):
         exists = ops.concatenate([ops.logical_not(boxes.is_empty(proposals)), valid], axis=1)
         chosen, matched, filled = self.spec.sampling(candidates, exists, truth, valid, self.seed)
         drawn, number = taken(candidates, chosen), ops.maximum(matched, 0)
-        labels = ops.where(matched >= 0, ops.take_along_axis(ops.cast(y_true["classes"], "int32"), number, axis=1) + 1, 0)
+        labels = ops.where(
+            matched >= 0, ops.take_along_axis(ops.cast(y_true["classes"], "int32"), number, axis=1) + 1, 0
+        )
         losses |= self.box_losses(y_pred["maps"], drawn, taken(truth, number), labels, filled, training)
         if self.spec.mask:
             most = self.spec.sampling.most
