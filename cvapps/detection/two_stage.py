@@ -13,6 +13,7 @@ import keras
 from keras import ops
 
 from cvapps import registry
+from cvapps.analysis.graph import leaves
 from cvapps.blocks import Pixels
 from cvapps.detection import backbones
 from cvapps.detection.box_heads import DenseHead, RegionDetections, smooth_l1
@@ -30,6 +31,11 @@ def one_map(features):
     return {"C4": features["C4"]}
 
 
+GIVEN = Given()
+FC6_FC7 = DenseHead((4096, 4096), dropout=0.5)  # VGG-16's own
+HIERARCHICAL = Sampling(64, 0.25, match_proposals, 0.1, 0.5)  # 64 regions of each of two pictures (section 2.3)
+
+
 @dataclass(frozen=True)
 class TwoStage:
     """The places of a two-stage detector, here as in Fast R-CNN.
@@ -45,10 +51,10 @@ class TwoStage:
     backbone_settings: Mapping[str, Any] = field(default_factory=dict)
     frozen: Callable = backbones.nothing
     neck: Callable = one_map
-    propose: Given | ProposalNetwork = Given()
+    propose: Given | ProposalNetwork = GIVEN
     regions: Callable = RoIPool
-    head: Callable = DenseHead((4096, 4096), dropout=0.5)
-    sampling: Sampling = Sampling(64, 0.25, match_proposals, 0.1, 0.5)
+    head: Callable = FC6_FC7
+    sampling: Sampling = HIERARCHICAL
     box_weights: tuple[float, float, float, float] = coding.HEAD
     box_loss: Callable = smooth_l1
     mask: MaskBranch | None = None
@@ -66,19 +72,21 @@ class TwoStage:
         y is {"boxes": (N, G, 4), "classes": (N, G), -1 where there is no box[, "masks": (N, G, H, W)]}.
         """
         terms = (*self.propose.terms, "class_loss", "box_loss", *(("mask_loss",) if self.mask else ()))
-        return self._joined(
-            detector, {**self.propose.raw(detector), **_maps(detector)}, Learning(self, detector), terms
-        )
-
-    def proposal_learner(self, detector: keras.Model) -> JointlyTrained:
-        """The proposal network alone with its losses, for training by turns (Ren et al. 2015, section 3.2)."""
-        return self._joined(detector, self.propose.raw(detector), ProposalLearning(self), self.propose.terms)
-
-    def _joined(self, detector, raw, loss, terms):
-        image = detector.input["image"] if isinstance(detector.input, dict) else detector.input
-        learner = JointlyTrained(keras.Model(detector.input, {"image": image, **raw}), loss, terms=terms)
+        raw = {**self.propose.raw(detector), **_maps(detector)}
+        learner = JointlyTrained(_with_pictures(detector, raw), Learning(self, detector), terms=terms)
         learner.detector = detector
         return learner
+
+    def proposal_learner(self, detector: keras.Model) -> JointlyTrained:
+        """The proposal network alone with its losses, for training by turns: see `freeze`."""
+        raw = _with_pictures(detector, self.propose.raw(detector))
+        return JointlyTrained(raw, ProposalLearning(self), terms=self.propose.terms)
+
+
+def _with_pictures(detector, raw):
+    """The detector up to the raw outputs that are learned, and the pictures, whose size is needed."""
+    image = detector.input["image"] if isinstance(detector.input, dict) else detector.input
+    return keras.Model(detector.input, {"image": image, **raw}, name=detector.name)
 
 
 def _maps(detector):
@@ -113,6 +121,22 @@ def two_stage(spec: TwoStage) -> keras.Model:
 def proposer(detector: keras.Model) -> keras.Model:
     """The detector's proposals alone, of the same weights: (N, H, W, 3) -> (N, R, 4), zeros where there is none."""
     return keras.Model(detector.input, operation(detector, "proposals").output, name="proposer")
+
+
+def freeze(detector: keras.Model, *beginnings: str) -> None:
+    """Makes untrainable the layers whose names begin so, those of shared parts too: what two networks share by turns.
+
+    Ren et al. 2015, section 3.2, with `TwoStage.proposal_learner` and Fast R-CNN on the boxes of `proposer`: 1. learn
+    the proposals; 2. learn Fast R-CNN on them, a network of its own; 3. `cvapps.analysis.transplant` its layers, freeze
+    the convolutions, learn the proposals again; 4. learn Fast R-CNN's head on those, its convolutions frozen.
+    Raises ValueError for a beginning that no layer has.
+    """
+    for beginning in beginnings:
+        found = [layer for layer in leaves(detector) if layer.name.startswith(beginning)]
+        if not found:
+            raise ValueError(f"{detector.name} has no layer whose name begins with {beginning!r}")
+        for layer in found:
+            layer.trainable = False
 
 
 class ProposalLearning(keras.layers.Layer):
