@@ -236,7 +236,8 @@ def transplant(model: keras.Model, source: keras.Model) -> list[str]:
 
     A dense layer fills a convolution over the map that was laid flat before it. So a classifier begins a network for
     every pixel, and a network for coarse answers one for finer: Long et al. 2015, arXiv:1411.4038, sections 4.1 and
-    4.2. Layers of models inside of them count as their own. A layer whose namesake has other weights, such as scores of other classes, keeps its own.
+    4.2. Layers of models inside of the two count as their own. A layer whose namesake has other weights, such as scores
+    of other classes, keeps its own.
     """
     theirs = {layer.name: layer.get_weights() for layer in leaves(source) if layer.weights}
     filled = []

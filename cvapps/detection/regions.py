@@ -27,7 +27,7 @@ class RoIPool(keras.Operation):
 
 @keras.saving.register_keras_serializable("cvapps")
 class RoIAlign(keras.Operation):
-    """Means over size x size bins of the map that the box's size chooses. He et al. 2017, arXiv:1703.06870, section 3."""
+    """Means over size x size bins of the map that a box's size chooses. He et al. 2017, arXiv:1703.06870, section 3."""
 
     def __init__(self, size=7, sampling=2, levels=("P2", "P3", "P4", "P5"), name=None):
         super().__init__(name=name)

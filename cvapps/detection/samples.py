@@ -12,7 +12,7 @@ from cvapps.ops.sampling import sample
 
 @dataclass(frozen=True)
 class Sampling:
-    """`count` boxes of each picture, at most `fraction` of them an object's, as `match` tells by IoU and two thresholds.
+    """`count` boxes of a picture, at most `fraction` of them an object's, as `match` tells by IoU and two thresholds.
 
     Ren et al. 2015, arXiv:1506.01497, section 3.1.3; Girshick 2015, arXiv:1504.08083, section 2.3.
     """

@@ -47,7 +47,6 @@ class Harmonized(keras.layers.Layer):
         return {**super().get_config(), "bins": self.bins, "momentum": self.momentum}
 
 
-@keras.saving.register_keras_serializable("cvapps")
 class GHMC(Harmonized):
     """GHM-C, of classes by themselves: 0 or 1 (N, ...), logits (N, ...), bool (N, ...) that count -> (N,)."""
 
@@ -61,7 +60,6 @@ class GHMC(Harmonized):
         return self.harmonize(losses, ops.abs(ops.sigmoid(y_pred) - y_true), valid, training)
 
 
-@keras.saving.register_keras_serializable("cvapps")
 class GHMR(Harmonized):
     """GHM-R, of boxes' codes: (N, ...), (N, ...), bool (N, ...) that count -> (N,).
 

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from cvapps.analysis.graph import leaves
 from cvapps.registry import create_model, model_info
 from cvapps.weights.published import Flattened, Published, in_keras, in_pytorch
 
@@ -35,7 +36,7 @@ def from_keras(name: str, source: keras.Model, **overrides: Any) -> keras.Model:
         raise ValueError(f"no table of keras.applications' names for {name!r}")
     model = _built(name, published, overrides)
     groups = {}
-    for their_name, layer in _numbered_from_zero(list(_leaves(source))):
+    for their_name, layer in _numbered_from_zero(list(leaves(source))):
         if layer.weights:
             groups[their_name] = {v.name: np.asarray(v.numpy()) for v in layer.weights}
         if isinstance(layer, layers.BatchNormalization):
@@ -70,15 +71,6 @@ def from_state(name: str, tensors: Mapping[str, np.ndarray], **overrides: Any) -
         if ours in layers_by_name and theirs in groups:
             groups[theirs] = _from_pytorch(layers_by_name[ours], groups[theirs], *flattened)
     return _filled(model, groups, published, pairs, published.source or "the state")
-
-
-def _leaves(model: keras.Model) -> Iterator[layers.Layer]:
-    """The layers, and instead of a model its layers."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _leaves(layer)
-        else:
-            yield layer
 
 
 def _numbered_from_zero(found: list[layers.Layer]) -> Iterator[tuple[str, layers.Layer]]:

@@ -2,9 +2,9 @@
 
     .venv-torch/bin/python tests/parity/detection/record_two_stage.py
 
-Runs where PyTorch and torchvision are, and nothing of ours. Its compiled kernels aren't needed: RoIAlign is its own form
-in Python, a transcript of the kernel but for places outside of the map, to which no box of SMALLEST pixels leads;
-suppression is the loop below.
+Runs where PyTorch and torchvision are, and nothing of ours. Its compiled kernels aren't needed: RoIAlign is its own
+form in Python, a transcript of the kernel but for places outside of the map, to which no box of SMALLEST pixels leads.
+Suppression is the loop below.
 """
 
 import importlib.metadata
@@ -19,7 +19,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "torch"))
 from vision import make_importable
 
 make_importable()
-from two_stage_weights import scaled
 from torchvision.models import detection
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
@@ -27,7 +26,9 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.mask_rcnn import MaskRCNN, MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.ops import boxes as box_ops
 from torchvision.ops import poolers
+from torchvision.ops.misc import FrozenBatchNorm2d
 from torchvision.ops.roi_align import _roi_align
+from two_stage_weights import scaled
 from weights import pictures, tensor
 
 CLASSES, SIDE, WIDTH = 3, 128, 32
@@ -81,6 +82,9 @@ NETWORKS = {
 def record(name):
     """Writes NAME.npz: the tensors' names and shapes, and what is found in two pictures."""
     network = NETWORKS[name]().eval()
+    for module in network.modules():
+        if isinstance(module, (torch.nn.BatchNorm2d, FrozenBatchNorm2d)):
+            module.eps = 0.0  # as torchvision has it for its published weights
     state = {key: value for key, value in network.state_dict().items() if not key.endswith("num_batches_tracked")}
     made = {key: torch.from_numpy(scaled(tensor, key, tuple(value.shape))) for key, value in state.items()}
     network.load_state_dict(made, strict=False)
