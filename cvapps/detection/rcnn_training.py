@@ -19,7 +19,7 @@ from cvapps.metrics.proposals import box_iou
 from cvapps.ops import coding
 from cvapps.ops.regions import roi_align
 
-CHUNK = 64  # regions that are warped and looked at together
+CHUNK = 32  # regions that are warped and looked at together
 
 
 @dataclass(frozen=True)
