@@ -378,6 +378,14 @@ FIGURES = [
     Figure("deepmask", "parameters", 75e6, f"{PINHEIRO_2015}, section 3.5", within=1e6),
     Figure("deepmask_resnet50", "parameters", 17e6, f"{PINHEIRO_2016}, section 5.1", within=0.5e6),
     Figure("deepmask_resnet50", "parameters", 17_363_713, DEEPMASK_PORT),
+    # an output of the two heads reads all that the last of vgg16's hidden layers has
+    Figure("single_object_vgg16", "parameters", 134_260_544 + (81 + 4) * 4_097, f"{TORCHVISION}, vgg16's without fc8"),
+    Figure(
+        "single_object_resnet50",
+        "parameters",
+        23_508_032 + 2_049 * 256 + (49 * 256 + 1) * 1_024 + (81 + 4) * 1_025,
+        f"{TORCHVISION}, resnet50's without fc, and the layers behind it",
+    ),
     Figure("sharpmask", "parameters", 17_363_713 - 56**2 * 513 + 2_750_535, SHARPMASK_LUA),
     # detectors
     Figure("retinanet_resnet50", "parameters", 34_014_999, TORCHVISION_DETECTION, settings=COCO_FROZEN),

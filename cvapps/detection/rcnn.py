@@ -184,8 +184,8 @@ class RCNN:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.network.save(folder / "network.keras")
-        arrays = zip(("machines", "biases", "ways", "offsets"), (*self.machines, *self.regressors), strict=True)
-        np.savez(folder / "heads.npz", **dict(arrays))
+        (machines, biases), (ways, offsets) = self.machines, self.regressors
+        np.savez(folder / "heads.npz", machines=machines, biases=biases, ways=ways, offsets=offsets)
         (folder / "settings.json").write_text(json.dumps(asdict(self.settings)))
 
     @classmethod

@@ -19,7 +19,7 @@ from cvapps.metrics.proposals import box_iou
 from cvapps.ops import coding
 from cvapps.ops.regions import roi_align
 
-CHUNK = 64  # regions that are warped and looked at together
+CHUNK = 32  # regions that are warped and looked at together
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def warp(image, boxes, side: int, context: int, fill) -> np.ndarray:
     if not 0 <= 2 * context < side:
         raise ValueError(f"expected a context under half of {side} pixels, not {context}")
     boxes = np.asarray(boxes, "float32")
-    grown = boxes + (boxes[:, 2:] - boxes[:, :2])[:, [0, 1, 0, 1]] * np.float32([-1, -1, 1, 1]) * (
+    grown = boxes + (boxes[:, 2:] - boxes[:, :2])[:, [0, 1, 0, 1]] * np.array([-1, -1, 1, 1], "float32") * (
         context / (side - 2 * context)
     )
     fill = np.asarray(fill, "float32")

@@ -136,7 +136,8 @@ def single_object(spec):
     logits = layers.Dense(1 + spec.num_classes, dtype="float32", name=SCORES)(x)
     small = keras.initializers.RandomNormal(stddev=0.001)  # the first box is nearly the whole picture
     deltas = layers.Dense(4, kernel_initializer=small, dtype="float32", name=DELTAS)(x)
-    found = OneBox(*spec.input_shape[:2], name="one_box")(logits, deltas)
+    height, width, _ = spec.input_shape
+    found = OneBox(height, width, name="one_box")(logits, deltas)
     return keras.Model(backbone.input, found, name=spec.name)
 
 

@@ -28,7 +28,7 @@ HEAVY = (  # beginnings of the names of rows that take seconds to build
     "darknet", "deconvnet", "deepmask", "densenet1", "densenet2", "eigen", "extraction", "fast", "fcn", "hed", "hrnet",
     "inception_resnet", "inception_v4", "mask_rcnn", "nasnet", "pidnet_l", "pidnet_m", "pspnet", "resnet101",
     "resnet152", "resnet164_v2", "resnet200", "resnext101", "resnext50_2x40d", "resnext50_4x24d", "resnext50_8x14d",
-    "se_", "senet", "sharpmask", "ssd", "unet", "vgg", "wide", "yolo", "zfnet",
+    "se_", "senet", "sharpmask", "single_object", "ssd", "unet", "vgg", "wide", "yolo", "zfnet",
 )  # fmt: skip
 COUNTED = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")
 
