@@ -137,7 +137,7 @@ def single_object(spec):
     small = keras.initializers.RandomNormal(stddev=0.001)  # the first box is nearly the whole picture
     deltas = layers.Dense(4, kernel_initializer=small, dtype="float32", name=DELTAS)(x)
     height, width, _ = spec.input_shape
-    found = OneBox(height, width, name="one_box")(logits, deltas)
+    found = OneBox(height, width, name="detections")(logits, deltas)
     return keras.Model(backbone.input, found, name=spec.name)
 
 

@@ -114,9 +114,7 @@ TASKS = {
         class_numbers, jointly(lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True)), 7, CLASSES
     ),
     "depth": Task(depth_maps, jointly(ScaleInvariantLog), 1),
-    "detection": Task(
-        instances, lambda model, spec: spec.learner(model), None, CLASSES, with_proposals, raw_numbers
-    ),
+    "detection": Task(instances, lambda model, spec: spec.learner(model), None, CLASSES, with_proposals, raw_numbers),
     "edges": Task(boundary_maps, jointly(ClassBalancedCrossentropy), 1),
     "object_masks": Task(patches, jointly(ObjectMask), 1),
     "segmentation": Task(label_maps, jointly(SegmentationCrossentropy), 7, CLASSES),
