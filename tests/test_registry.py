@@ -29,7 +29,7 @@ NOBODY = Paper("Nobody", 1900, "Nothing", "https://example.org")
 def test_names_are_sorted_and_found_by_pattern():
     names = cvapps.list_models()
     assert names == sorted(names)
-    assert len(names) == 106 + 24
+    assert len(names) == 108 + 24 + 13
     assert cvapps.list_models("resnet*", task="classification") == [
         "resnet101", "resnet101_v2", "resnet110_cifar", "resnet110_v2_cifar", "resnet152", "resnet152_v2",
         "resnet164_v2_cifar", "resnet18", "resnet200_v2", "resnet20_cifar", "resnet32_cifar", "resnet34",

@@ -1,7 +1,7 @@
 """Two-stage detectors: regions that may hold an object, then for each its class, its box and perhaps its mask.
 
 The fields of `TwoStage` are the places of the graph, and a paper is `replace(ancestor, the places that it changes)`:
-`detectors_two.py` has them. Here is the order of work in prediction; that in learning is in `region_losses.py`.
+`detectors_two_stage.py` has them. Here is the order of work in prediction; that in learning is in `region_losses.py`.
 """
 
 from collections.abc import Callable, Mapping

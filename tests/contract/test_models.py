@@ -19,10 +19,10 @@ from tests.contract.tasks import TASKS, principal, trained
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 DEFAULT_ROWS = (
-    "alexnet", "darknet53", "densenet40_k12_cifar", "extraction", "googlenet", "hrnet_w18_small_v2", "inception_resnet_v2", "inception_v3",
-    "inception_v4", "lenet5", "mlp", "mobilenet_v1_x0_25", "mobilenet_v2_x0_35", "n4_patch", "nasnet_mobile",
-    "resnet110_v2_cifar", "resnet18", "resnet20_cifar", "shufflenet_v1_g2_x0_25", "shufflenet_v2_x0_5",
-    "simple_convnet", "vgg11",
+    "alexnet", "darknet53", "densenet40_k12_cifar", "extraction", "googlenet", "hrnet_w18_small_v2",
+    "inception_resnet_v2", "inception_v3", "inception_v4", "lenet5", "mlp", "mobilenet_v1_x0_25", "mobilenet_v2_x0_35",
+    "n4_patch", "nasnet_mobile", "resnet110_v2_cifar", "resnet18", "resnet20_cifar", "shufflenet_v1_g2_x0_25",
+    "shufflenet_v2_x0_5", "simple_convnet", "vgg11",
     # label maps
     "deconvnet", "fcn32s_alexnet", "n4", "pidnet_s", "pspnet50", "segnet_basic", "unet",
     # boundaries, depths, masks of patches
@@ -215,7 +215,7 @@ def train(model, name, optimizer, steps=1, run_eagerly=TENSORFLOW, **compile_set
 def test_the_default_rows_are_one_of_each_family():
     """A new family without a default row would be tested by nobody's `make test`."""
     every = [info(name) for name in cvapps.list_models()]
-    tasks = dict(classification=106, segmentation=17, depth=3, edges=1, object_masks=3)
+    tasks = dict(classification=108, segmentation=17, depth=3, edges=1, object_masks=3, detection=13)
     assert Counter(row.task for row in every) == tasks
     assert len(every) == len(rows()) - len(SMALL) == sum(tasks.values())
     assert {info(name).builder for name in DEFAULT_ROWS} == {row.builder for row in every}

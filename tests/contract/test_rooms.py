@@ -49,8 +49,10 @@ def test_how_much_was_seen():
     assert len(LIBRARY) >= 20
     assert [identity(path) for path in FAMILIES] == [
         "cvapps/classification/alexnet.py",
+        "cvapps/classification/darknet.py",
         "cvapps/classification/densenet.py",
         "cvapps/classification/digits.py",
+        "cvapps/classification/extraction.py",
         "cvapps/classification/hrnet.py",
         "cvapps/classification/inception.py",
         "cvapps/classification/inception_resnet.py",
@@ -77,6 +79,9 @@ def test_how_much_was_seen():
         "cvapps/dense/sharpmask.py",
         "cvapps/dense/sliding_window.py",
         "cvapps/dense/unet.py",
+        "cvapps/detection/detectors_one_stage.py",
+        "cvapps/detection/detectors_two_stage.py",
+        "cvapps/detection/single_object.py",
     ]
 
 

@@ -14,7 +14,7 @@ import cvapps
 from cvapps.analysis import transplant
 from cvapps.detection.backbones import batch_norms
 from cvapps.detection.box_heads import DenseHead, smooth_l1
-from cvapps.detection.detectors_two import FAST_RCNN, FASTER_RCNN, FASTER_RCNN_FPN, MASK_RCNN_FPN
+from cvapps.detection.detectors_two_stage import FAST_RCNN, FASTER_RCNN, FASTER_RCNN_FPN, MASK_RCNN_FPN
 from cvapps.detection.mask_heads import FullyConvolutional, MaskBranch, crop_masks
 from cvapps.detection.proposals import Given, Proposals, everywhere
 from cvapps.detection.region_losses import Learning

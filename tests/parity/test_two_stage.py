@@ -14,7 +14,7 @@ from keras import ops
 from numpy.testing import assert_allclose, assert_array_equal
 
 from cvapps.detection.box_heads import DenseHead
-from cvapps.detection.detectors_two import MASK_RCNN_FPN
+from cvapps.detection.detectors_two_stage import MASK_RCNN_FPN
 from cvapps.detection.mask_heads import FullyConvolutional, MaskBranch
 from cvapps.detection.two_stage import proposer
 from cvapps.weights import from_state, two_stage

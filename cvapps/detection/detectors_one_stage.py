@@ -1,10 +1,16 @@
-"""SSD and YOLO as replacements of places (to be joined with the genealogy)."""
+"""The genealogy of one-stage detectors: each is its ancestor with the places replaced that its paper changes.
+
+SSD: Liu et al. 2015, arXiv:1512.02325. YOLO: Redmon et al. 2015, arXiv:1506.02640; v3: Redmon & Farhadi 2018,
+arXiv:1804.02767. RetinaNet: Lin et al. 2017, arXiv:1708.02002, sections 4 and 5. FCOS: Tian et al. 2019,
+arXiv:1904.01355, section 3. GHM: Li, Liu & Wang 2019, arXiv:1811.05181, section 3. Where torchvision publishes weights
+the rows are torchvision's: P6 comes of P5, boxes' L1 isn't smooth, FCOS's sides are rectified.
+"""
 
 from dataclasses import replace
 
 import numpy as np
 
-from cvapps.detection import decode, ssd, yolo, yolo_losses
+from cvapps.detection import decode, dense_heads, dense_losses, ssd, yolo, yolo_losses
 from cvapps.detection.one_stage import OneStage, one_stage
 from cvapps.ops import anchors
 from cvapps.registry import Paper, register
@@ -71,6 +77,29 @@ YOLO_V3 = replace(
     input_shape=(416, 416, 3),
 )
 
+STRIDES = (8, 16, 32, 64, 128)
+# torchvision cuts the octaves' sides to whole pixels, rounds the boxes and sets them at the places' corners
+WHOLE = {s: np.round(anchors.rectangles(np.floor(anchors.octaves(4 * s)), anchors.RATIOS)) for s in STRIDES}
+POINTS = {s: anchors.centred([(s, s)]) for s in STRIDES}
+
+RETINANET = OneStage(anchors=WHOLE, offset=0.0)
+FCOS = replace(
+    RETINANET,
+    anchors=POINTS,
+    head=dense_heads.centred_towers,
+    match=dense_losses.in_reach,
+    encode=dense_losses.encode_sides,
+    decode=decode.decode_sides,
+    class_loss=dense_losses.focal_of_step,
+    box_loss=dense_losses.box_giou,
+    quality_loss=dense_losses.centreness,
+    scores=decode.centred_scores,
+    score_threshold=0.2,
+    nms_threshold=0.6,
+    detections=100,
+)
+GHM = replace(RETINANET, class_loss=dense_losses.HarmonizedClasses(), box_loss=dense_losses.HarmonizedBoxes())
+
 LIU_2015 = Paper(
     "Liu, Anguelov, Erhan, Szegedy, Reed, Fu, Berg",
     2015,
@@ -84,6 +113,23 @@ REDMON_2015 = Paper(
     "https://arxiv.org/abs/1506.02640",
 )
 REDMON_2018 = Paper("Redmon, Farhadi", 2018, "YOLOv3: An Incremental Improvement", "https://arxiv.org/abs/1804.02767")
+LIN_2017 = Paper(
+    "Lin, Goyal, Girshick, He, Dollár",
+    2017,
+    "Focal Loss for Dense Object Detection",
+    "https://arxiv.org/abs/1708.02002",
+)
+TIAN_2019 = Paper(
+    "Tian, Shen, Chen, He",
+    2019,
+    "FCOS: Fully Convolutional One-Stage Object Detection",
+    "https://arxiv.org/abs/1904.01355",
+)
+LI_2019 = Paper("Li, Liu, Wang", 2019, "Gradient Harmonized Single-stage Detector", "https://arxiv.org/abs/1811.05181")
+
 register("detection", one_stage, {"ssd300": vars(SSD300), "ssd512": vars(SSD512)}, LIU_2015, systems=[58])
 register("detection", one_stage, {"yolo_v1": vars(YOLO_V1)}, REDMON_2015, systems=[57])
 register("detection", one_stage, {"yolo_v3": vars(YOLO_V3)}, REDMON_2018, systems=[57])
+register("detection", one_stage, {"retinanet_resnet50": vars(RETINANET)}, LIN_2017, systems=[59])
+register("detection", one_stage, {"fcos_resnet50": vars(FCOS)}, TIAN_2019, systems=[60])
+register("detection", one_stage, {"retinanet_ghm_resnet50": vars(GHM)}, LI_2019, systems=[63])

@@ -1,7 +1,7 @@
 """The genealogy: what each paper changed of its ancestor."""
 
 import cvapps
-from cvapps.detection.detectors import FCOS, GHM, RETINANET
+from cvapps.detection.detectors_one_stage import FCOS, GHM, RETINANET
 from cvapps.registry import changes
 
 

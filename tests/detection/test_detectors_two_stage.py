@@ -4,7 +4,7 @@ import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
 import cvapps
-from cvapps.detection.detectors_two import FAST_RCNN, FASTER_RCNN, FASTER_RCNN_FPN, MASK_RCNN_FPN
+from cvapps.detection.detectors_two_stage import FAST_RCNN, FASTER_RCNN, FASTER_RCNN_FPN, MASK_RCNN_FPN
 from cvapps.detection.proposals import Given, ProposalNetwork
 from tests.tolerances import SAME_MATH
 
