@@ -83,6 +83,8 @@ ONE_SIZE = {
     "eigen2014": "a weight for each place of the last map",
     "eigen_fergus_alexnet": "a weight for each place of the last map",
     "eigen_fergus_vgg": "a weight for each place of the last map",
+    "fast_rcnn_vgg16": "bins of whole places of a map of known size",
+    "faster_rcnn_vgg16": "bins of whole places of a map of known size",
     "lenet5": "F6 reads one place of C5",
     "mlp": "a weight for each pixel",
     "n4_patch": "a weight for each place of the last map",
@@ -161,9 +163,9 @@ def without_chance(defaults):
     """Settings that leave nothing to draw, for XLA draws other numbers: no dropout, every region."""
     found = {"dropout": 0.0} if "dropout" in defaults else {}
     if "sampling" in defaults:
-        found["sampling"] = replace(defaults["sampling"], count=EVERY)
+        found["sampling"] = replace(defaults["sampling"], count=EVERY, fraction=1.0)
         if hasattr(defaults["propose"], "sampling"):
-            every = replace(defaults["propose"].sampling, count=EVERY)
+            every = replace(defaults["propose"].sampling, count=EVERY, fraction=1.0)
             found["propose"] = replace(defaults["propose"], sampling=every, after=(20, 20))
     return found
 

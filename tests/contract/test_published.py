@@ -64,7 +64,7 @@ def test_figure(figure):
 
 def test_no_row_is_without_a_figure():
     assert {figure.model for figure in FIGURES} == set(cvapps.list_models())
-    assert len(FIGURES) == 221 + 48
+    assert len(FIGURES) == 226 + 46 + 15
 
 
 def test_lenet5_layer_by_layer():

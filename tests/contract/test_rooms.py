@@ -20,6 +20,7 @@ FAMILIES = [
         for node in ast.walk(ast.parse(path.read_text()))
     )
 ]
+REGISTER = "register_keras_serializable"
 CITATION = re.compile(r"[A-Z][\w-]+( et al\.|,? [A-Z][\w-]+| & [A-Z][\w-]+)* (19|20)\d\d, ")
 
 
@@ -141,9 +142,12 @@ def registrations():
     """Names under which the library's parts are saved."""
     names = set()
     for path in LIBRARY:
-        for node in ast.walk(ast.parse(path.read_text())):
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        given = [node for node in nodes if isinstance(node, ast.Assign) and REGISTER in ast.unparse(node.value)]
+        known = {REGISTER, *(node.targets[0].id for node in given)}  # a file with many names it once
+        for node in nodes:
             for decorator in getattr(node, "decorator_list", []):
-                if "register_keras_serializable" in ast.unparse(decorator):
+                if any(name in ast.unparse(decorator) for name in known):
                     names.add(f"cvapps>{node.name}")
     return names
 
