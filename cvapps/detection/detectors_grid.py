@@ -1,4 +1,10 @@
-"""SSD and YOLO as replacements of places (to be joined with the genealogy)."""
+"""SSD and YOLO as places replaced: the part of the genealogy that looks at the backbone's maps as they are.
+
+Liu et al. 2015, arXiv:1512.02325 (SSD). Redmon et al. 2015, arXiv:1506.02640 (YOLO v1). Redmon & Farhadi 2018,
+arXiv:1804.02767 (YOLO v3). SSD300 is torchvision's, which publishes its weights: the default boxes of section 3.4, for
+COCO, no larger than the picture; SSD512 has the authors' for VOC.
+Deviation: what the two YOLO keep at the end is as their authors evaluate, not as they demonstrate.
+"""
 
 from dataclasses import replace
 
