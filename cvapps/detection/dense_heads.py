@@ -13,6 +13,7 @@ from cvapps.blocks import Norm, activate, normalize
 from cvapps.detection.necks import WIDTH
 
 PRIOR = 0.01  # of an object at an anchor before anything was learned: Lin et al. 2017, arXiv:1708.02002, section 4.1
+SIDE = 2.0  # strides from a point to each side of its box before anything was learned
 DEPTH = 4
 
 
@@ -73,12 +74,13 @@ def centred_towers(maps, anchors, num_classes, norm: Norm = "group"):
     """FCOS's: sides are never negative, and the boxes' tower tells too how near to the middle a point is.
 
     Tian et al. 2019, arXiv:1904.01355, section 3.2, with what the authors' later code does: centre-ness beside the
-    boxes, group normalization. Sides are in strides and rectified, as in torchvision, where the paper has exp.
+    boxes, group normalization. Sides are in strides and rectified, as in torchvision, where the paper has exp; they
+    begin at SIDE, for of those that torchvision begins at 0 some can stay shut for ever.
     """
     count = in_common(maps, anchors)
     x = keras.Input((None, None, WIDTH), name="map")
     of_boxes = tower(x, norm, "boxes")
-    boxes = activate(small(of_boxes, count * 4, "boxes", dtype="float32"), "relu", "boxes")
+    boxes = activate(small(of_boxes, count * 4, "boxes", bias=SIDE, dtype="float32"), "relu", "boxes")
     quality = small(of_boxes, count, "quality", dtype="float32")
     outputs = {
         "classes": class_logits(tower(x, norm, "classes"), count, num_classes),

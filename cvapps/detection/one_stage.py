@@ -53,10 +53,8 @@ class OneStage:
 
     def learner(self, detector: keras.Model) -> JointlyTrained:
         """The detector's layers up to the raw numbers, to be trained against {"boxes", "classes"} by named losses."""
-        loss = OneStageLoss(self)
-        learner = JointlyTrained(
-            keras.Model(detector.input, raw_outputs(detector), name=self.name), loss, (), loss.terms
-        )
+        loss, raw = OneStageLoss(self), keras.Model(detector.input, raw_outputs(detector), name=self.name)
+        learner = JointlyTrained(raw, loss, terms=loss.terms)
         learner.detector = detector
         return learner
 
