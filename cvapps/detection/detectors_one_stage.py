@@ -2,9 +2,9 @@
 
 SSD: Liu et al. 2015, arXiv:1512.02325. YOLO: Redmon et al. 2015, arXiv:1506.02640; v3: Redmon & Farhadi 2018,
 arXiv:1804.02767. RetinaNet: Lin et al. 2017, arXiv:1708.02002, sections 4 and 5. FCOS: Tian et al. 2019,
-arXiv:1904.01355, section 3. GHM: Li, Liu & Wang 2019, arXiv:1811.05181, section 3. Where torchvision publishes
-weights the rows are torchvision's: SSD300's boxes are no larger than the picture, P6 comes of P5, boxes' L1 isn't smooth, FCOS's
-sides are rectified. What the two YOLO keep at the end is as their authors evaluate, not as they demonstrate.
+arXiv:1904.01355, section 3. GHM: Li, Liu & Wang 2019, arXiv:1811.05181, section 3. Where torchvision publishes weights
+the rows are torchvision's: SSD300's boxes are no larger than the picture, P6 comes of P5, boxes' L1 isn't smooth,
+FCOS's sides are rectified. What the two YOLO keep at the end is as their authors evaluate, not as they demonstrate.
 """
 
 from dataclasses import replace

@@ -1,8 +1,8 @@
 """One-stage detectors: numbers at every place of every map, in one pass. The places of the graph, and how it learns.
 
-A detector is a value of `OneStage`, a paper an ancestor's with some places replaced: `detectors_one_stage` has them all. Numbers
-belong to anchors, (A, 5): a box `x1 y1 x2 y2` and the stride of its level. A level's raw numbers are {"classes":
-(N, a, C) logits, "boxes": (N, a, 4) codes[, "quality": (N, a) logits]}, all levels' the same for A anchors.
+A detector is a value of `OneStage`, a paper an ancestor's with some places replaced: `detectors_one_stage` has them
+all. Numbers belong to anchors, (A, 5): a box `x1 y1 x2 y2` and the stride of its level. A level's raw numbers are
+{"classes": (N, a, C) logits, "boxes": (N, a, 4) codes[, "quality": (N, a) logits]}, all levels' the same for A anchors.
 """
 
 from collections.abc import Callable, Mapping

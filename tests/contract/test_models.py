@@ -14,6 +14,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 import cvapps
 from cvapps.classification.alexnet import Conv, pool, response
 from cvapps.detection.box_heads import DenseHead
+from cvapps.detection.detectors_two_stage import MASK_RCNN_FPN
+from cvapps.detection.mask_heads import FullyConvolutional, MaskBranch
 from tests import tolerances
 from tests.contract.tasks import TASKS, principal, trained
 
@@ -47,7 +49,14 @@ SMALL = {  # settings of a row by default: a block of each kind shows what the o
     "inception_resnet_v2": dict(depths=(1, 1, 1)),
     "inception_v3": dict(pool_widths=(32,), inner_widths=(128,), depth=1),
     "inception_v4": dict(depths=(1, 1, 1)),
-    "mask_rcnn_resnet50_fpn": dict(backbone="resnet18", head=DenseHead((32, 32)), detections=8),
+    "mask_rcnn_resnet50_fpn": dict(
+        backbone="resnet18",
+        propose=replace(MASK_RCNN_FPN.propose, width=8, before=(40, 60), after=(20, 30)),
+        head=DenseHead((16, 16)),
+        sampling=replace(MASK_RCNN_FPN.sampling, count=24),
+        mask=MaskBranch(MASK_RCNN_FPN.mask.regions, FullyConvolutional((8, 8))),
+        detections=8,
+    ),
     "n4": dict(maps=8, hidden=16),
     "nasnet_mobile": dict(depth=1, penultimate=192, stem=16),
     "pidnet_s": dict(width=16, pyramid_width=16, head_width=16),  # of 8 oneDNN writes where it should not
