@@ -6,23 +6,13 @@ As faster_rcnn_digits_on_photographs, with a branch of two convolutions 64 wide 
 digit's (He et al. 2017, arXiv:1703.06870: four of 256). Not run here.
 """
 
-from pipelines.recipe import Data, Optimizer, Recipe, Schedule
+from dataclasses import replace
 
-RECIPE = Recipe(
+from pipelines.recipe import Recipe
+from pipelines.recipes import faster_rcnn_digits_on_photographs as faster_rcnn
+
+RECIPE: Recipe = replace(
+    faster_rcnn.RECIPE,
     model="mask_rcnn_resnet50_fpn",
-    settings={
-        "backbone": "resnet18",
-        "neck.width": 64,
-        "propose.width": 64,
-        "propose.before": (200, 400),
-        "propose.after": (100, 200),
-        "head.widths": (256, 256),
-        "sampling.count": 64,
-        "detections": 20,
-        "mask.head.widths": (64, 64),
-    },
-    data=Data("tfds:digits_on_photographs", size=(128, 128), augment=("color_jitter",), batch=16, max_boxes=5),
-    epochs=12,
-    optimizer=Optimizer("adamw", learning_rate=1e-3, weight_decay=1e-4, clip_norm=10.0),
-    schedule=Schedule("cosine", warmup_epochs=0.5),
+    settings={**faster_rcnn.RECIPE.settings, "mask.head.widths": (64, 64)},
 )

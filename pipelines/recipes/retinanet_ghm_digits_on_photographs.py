@@ -6,17 +6,9 @@ As retinanet_digits_on_photographs but for the two losses (Li, Liu & Wang 2019, 
 the gradients' densities are in the checkpoint as well. Not run here.
 """
 
-from pipelines.recipe import Data, Optimizer, Recipe, Schedule
+from dataclasses import replace
 
-RECIPE = Recipe(
-    model="retinanet_ghm_resnet50",
-    settings={
-        "backbone": "resnet18",
-        "neck.width": 64,
-        "head.depth": 2,
-    },
-    data=Data("tfds:digits_on_photographs", size=(128, 128), augment=("color_jitter",), batch=16, max_boxes=5),
-    epochs=24,
-    optimizer=Optimizer("adamw", learning_rate=1e-3, weight_decay=1e-4, clip_norm=10.0),
-    schedule=Schedule("cosine", warmup_epochs=0.5),
-)
+from pipelines.recipe import Recipe
+from pipelines.recipes import retinanet_digits_on_photographs as retinanet
+
+RECIPE: Recipe = replace(retinanet.RECIPE, model="retinanet_ghm_resnet50")
