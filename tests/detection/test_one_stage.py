@@ -9,7 +9,7 @@ from keras import ops
 from numpy.testing import assert_allclose, assert_array_equal
 
 import cvapps
-from cvapps.detection import backbones, dense_losses, detectors, necks
+from cvapps.detection import backbones, dense_losses, detectors_one_stage, necks
 from cvapps.detection.decode import Anchors, Detections, best_of_classes, best_of_levels, decode_deltas, sigmoid_scores
 from cvapps.detection.one_stage import OneStage, OneStageLoss, Truth, one_stage
 from tests.backends import gradient
@@ -41,7 +41,7 @@ def test_the_prior_is_on_every_class_and_anchors_are_as_many_as_the_paper_s():
     bias = detector.get_layer("head").get_layer("classes_conv").bias
     assert_allclose(1 / (1 + np.exp(-np.asarray(bias))), np.full(27, 0.01), **SAME_MATH)
     assert detector.get_layer("anchors").output.shape == (None, 9 * (256 + 64 + 16 + 4 + 1), 5)
-    areas = np.prod(detectors.WHOLE[8][:, 2:] - detectors.WHOLE[8][:, :2], axis=-1) ** 0.5
+    areas = np.prod(detectors_one_stage.WHOLE[8][:, 2:] - detectors_one_stage.WHOLE[8][:, :2], axis=-1) ** 0.5
     assert_allclose(areas.reshape(3, 3).mean(axis=0), [32, 40, 50], atol=1, rtol=0)  # whole pixels
 
 
@@ -102,8 +102,11 @@ def test_frozen_batch_norms_stay():
     [
         (dict(backbone="lenet5"), "lenet5 is no backbone"),
         (dict(backbone="unet"), "unet is no backbone"),
-        (dict(anchors={8: detectors.WHOLE[8]}), r"needs anchors for each of .*'P7'.*strides \[8\]"),
-        (dict(anchors={**detectors.WHOLE, 8: detectors.POINTS[8]}), r"cells of one size; got sizes \[1, 9"),
+        (dict(anchors={8: detectors_one_stage.WHOLE[8]}), r"needs anchors for each of .*'P7'.*strides \[8\]"),
+        (
+            dict(anchors={**detectors_one_stage.WHOLE, 8: detectors_one_stage.POINTS[8]}),
+            r"cells of one size; got sizes \[1, 9",
+        ),
     ],
 )
 def test_places_that_don_t_fit_raise(settings, match):
@@ -140,8 +143,8 @@ def anchors_by_hand(cell, size, stride, offset):
 
 @pytest.mark.parametrize("offset", [0.0, 0.5])
 def test_anchors_and_their_strides(offset):
-    layer = Anchors(detectors.WHOLE[16], 16, offset)
-    expected = anchors_by_hand(detectors.WHOLE[16], (2, 3), 16, offset)
+    layer = Anchors(detectors_one_stage.WHOLE[16], 16, offset)
+    expected = anchors_by_hand(detectors_one_stage.WHOLE[16], (2, 3), 16, offset)
     found = layer(np.zeros((2, 2, 3, 7), "float32"))
     assert_allclose(found, [expected, expected], **EXACT)
     again = Anchors.from_config(layer.get_config())
@@ -191,7 +194,7 @@ def detected_by_hand(logits, codes, anchors, size, threshold, nms, count):
 
 
 def test_detections_by_hand():
-    anchors = np.array(anchors_by_hand(detectors.WHOLE[16], (4, 5), 16, 0.5), "float32")
+    anchors = np.array(anchors_by_hand(detectors_one_stage.WHOLE[16], (4, 5), 16, 0.5), "float32")
     logits = RNG.normal(-1, 2, (2, len(anchors), 3)).astype("float32")
     logits[1, 30:] = -9  # so that places stay empty
     codes = RNG.normal(0, 0.2, (2, len(anchors), 4)).astype("float32")

@@ -13,6 +13,8 @@ import pytest
 
 import cvapps
 from cvapps.classification.resnet_plain import resnet_plain
+from cvapps.detection.one_stage import one_stage
+from cvapps.detection.two_stage import two_stage
 from cvapps.weights import from_state
 from cvapps.weights.published import in_pytorch
 from tests.parity.recorded import assert_as_recorded
@@ -125,8 +127,8 @@ def test_equal_at_every_depth(name):
 
 
 def test_every_table_is_compared():
-    """Rows of one builder stand for each other; akamaster's have a test of their own."""
+    """Rows of one builder stand for each other; akamaster's and torchvision's detectors have tests of their own."""
     tables = {cvapps.model_info(name).builder for name in cvapps.list_models() if in_pytorch(name)}
     rows = [name for name in cvapps.list_models() if (table := in_pytorch(name)) and table.source]
-    assert tables - {resnet_plain} == {cvapps.model_info(name).builder for name in CASES}
-    assert len(rows) == 8 + 13 + 3 + 8 + 4
+    assert tables - {resnet_plain, one_stage, two_stage} == {cvapps.model_info(name).builder for name in CASES}
+    assert len(rows) == 8 + 13 + 3 + 8 + 4 + 1

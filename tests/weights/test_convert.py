@@ -165,6 +165,6 @@ def test_every_published_row_is_one_of_ours():
     from cvapps.weights.published import _tables
 
     assert set(_tables("KERAS")) | set(_tables("STATE")) == published
-    assert len(published) == 70 + 10
+    assert len(published) == 70 + 10 + 7
     for name in published:
         assert set(cvapps.weights.sources(name)) <= {t.source for t in (in_keras(name), in_pytorch(name)) if t}
