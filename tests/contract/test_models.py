@@ -72,12 +72,12 @@ SMALL = {  # settings of a row by default: a block of each kind shows what the o
 # settings of every row, by beginnings of names: scores that begin at zero would stop the first step
 STARTS = {"fcn": dict(score_initializer="he_normal"), "hed": dict(score_initializer="he_normal")}
 DEFAULT_CASES = [f"{name}:small" if name in SMALL else name for name in DEFAULT_ROWS]
-# sides of the small picture where 64 leave too little, by beginnings of names. Normalization over few values magnifies
-# the roundings of two steps of SGD, so the last map needs some places
+# sides of the small picture where 64 leave too little, by beginnings of names: maps need some places, and detectors
+# pictures in which each of their anchors has room
 LARGE = {
-    "alexnet": 99, "deconvnet": 224, "eigen": 100, "inception_resnet": 107, "inception_v3": 107, "inception_v4": 139,
-    "mobilenet_v2": 96, "n4": 95, "shufflenet_v2": 96, "ssd300": 300, "ssd512": 512, "unet_padded": 64, "unet": 188,
-    "yolo_v1": 448, "zfnet": 99,
+    "alexnet": 99, "deconvnet": 224, "eigen": 100, "faster_rcnn_vgg16": 192, "inception_resnet": 107,
+    "inception_v3": 107, "inception_v4": 139, "mobilenet_v2": 96, "n4": 95, "shufflenet_v2": 96, "ssd300": 300,
+    "ssd512": 512, "unet_padded": 64, "unet": 188, "yolo_v1": 448, "yolo_v3": 224, "zfnet": 99,
 }  # fmt: skip
 UNPADDED = ("alexnet", "inception_", "zfnet")  # beginnings of names: their layers take places away
 PLACES = ("alexnet", "vgg", "zfnet")  # fc6 has a weight for each place; features take any size
