@@ -52,7 +52,6 @@ FASTER_CAFFE = (
     "rbgirshick/py-faster-rcnn, the authors' code, added up from models/pascal_voc/VGG16/faster_rcnn_end2end/"
     "train.prototxt, with one logit for each anchor in place of two"
 )
-TORCHVISION_DETECTION = "torchvision's documentation of its detectors' weights (num_params), which has no batch norms"
 SHARPMASK_LUA = "facebookresearch/deepmask, the authors' code, added up from SharpMask.lua's layers"
 DARKNET = "pjreddie/darknet, the authors' code, cfg/{}, added up from its layers"
 HIGHRES = "torchvision's SSD on its VGG extractor with highres=True, built and counted"

@@ -22,6 +22,6 @@ RECIPE = Recipe(
     optimizer=Optimizer("sgd", learning_rate=0.02, momentum=0.9, weight_decay=1e-4),
     schedule=Schedule("step", warmup_epochs=500 / EPOCH, drop_epochs=(60_000 / EPOCH,)),
     initial="imagenet",
-    frozen=("stem", "stage1"),
+    frozen=("stem", "stage2"),
     precision="mixed_float16",
 )

@@ -3,10 +3,10 @@
     python -m pipelines train retinanet_digits_on_photographs
 
 The 2,000 training pictures and 400 held-out ones are composed when first asked for (see data/digits_on_photographs.py);
-nothing is downloaded. Made for about 20 minutes: a ResNet-18, a pyramid 64 wide and towers two deep, where the paper
+nothing is downloaded. In 21 minutes of one core: a ResNet-18, a pyramid 64 wide and towers two deep, where the paper
 (Lin et al. 2017, arXiv:1708.02002) has a ResNet-50, 256 and four. The optimizer is AdamW, theirs SGD.
-Measured on the held-out pictures: AP 0.565, AP50 0.776, AP75 0.654. The training loss ends at a quarter of theirs: of
-more than 2,000 pictures (`--set data.source=tfds:digits_on_photographs/train=8000`) it would learn more.
+Measured on the held-out pictures: AP 0.565, AP50 0.776, AP75 0.654. The training loss ends at 0.09, theirs at 0.37.
+More pictures (`--set data.source=tfds:digits_on_photographs/train=8000`) were not tried.
 """
 
 from pipelines.recipe import Data, Optimizer, Recipe, Schedule

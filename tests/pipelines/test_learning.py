@@ -60,7 +60,7 @@ def sources(tmp_path, photographs, rng):
     coco = coco_folder(tmp_path / "coco")
     return {
         "classification": photographs, "segmentation": f"folder:{scenes}", "depth": f"folder:{rooms}",
-        "edges": f"folder:{outlines}", "object_masks": f"coco:{coco}",
+        "edges": f"folder:{outlines}", "object_masks": f"coco:{coco}", "detection": f"coco:{coco}",
     }  # fmt: skip
 
 
@@ -70,7 +70,8 @@ def test_the_quick_form_runs(name, sources):
     recipe = recipes.quick(recipes.load(name))
     source = sources[cvapps.model_info(recipe.model).task]
     # first weights are fetched or another run's, so this begins with random ones
-    data = dataclasses.replace(recipe.data, source=source, max_bad=0.0, batch=2)
+    size = tuple(min(side, 512) for side in recipe.data.size)  # those of COCO have 1024
+    data = dataclasses.replace(recipe.data, source=source, size=size, max_bad=0.0, batch=2)
     loss = "cross_entropy" if recipe.loss.startswith("separation") else recipe.loss  # which is for two classes
     shorter = dataclasses.replace(recipe, data=data, epoch_steps=2, initial="", loss=loss)
     result = train(name, shorter).result
