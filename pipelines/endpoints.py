@@ -43,6 +43,7 @@ class Endpoint:
     labels: tuple[str, ...]  # names of the classes
     outputs: int  # channels that the network must have
     examples: str | None = None  # the answer that holds TensorFlow Serving's scores of the classes, if it has such
+    rounding: float = 0.03  # of the compared answer's norm: another device sums in another order, half precision shows
 
 
 def classification(class_names: Sequence[str], size: tuple[int, int], eval_crop: float) -> Endpoint:
@@ -148,7 +149,9 @@ def detections(class_names: Sequence[str], size: tuple[int, int]) -> Endpoint:
     def prepare(picture: tf.Tensor) -> tf.Tensor:
         return unless_of_size(lambda one: letterbox(one, size)[0], picture, size)
 
-    return Endpoint(size, prepare, answer, "scores", dict(size=list(size), letterbox=True), names, 4)
+    # of two near scores rounding decides which box suppresses the other, and what is just above the threshold
+    preprocessing = dict(size=list(size), letterbox=True)
+    return Endpoint(size, prepare, answer, "scores", preprocessing, names, 4, rounding=0.15)
 
 
 def principal(output: Any) -> tf.Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 from pipelines import tracking
 from pipelines.endpoints import Endpoint
 from pipelines.publish import publishing
-from pipelines.saved_model import stamp, write_saved_model
+from pipelines.saved_model import describe, stamp, write_saved_model
 from pipelines.warmup import replay
 
 
@@ -52,5 +52,5 @@ def export(uri: str, base: Path) -> Path:
         with publishing(served) as temporary:
             shutil.copytree(registered / "serving", temporary, dirs_exist_ok=True)
             stamp(temporary, name, version)
-            replay(temporary)
+            replay(temporary, describe(temporary)["rounding"])
     return served

@@ -61,11 +61,12 @@ def write_saved_model(
     with publishing(folder) as temporary:
         tf.saved_model.save(module, str(temporary), ways)
         (temporary / DESCRIPTION).parent.mkdir()
-        _write_description(temporary, {**metadata, "labels": list(endpoint.labels), **preprocessing, **choices})
+        notes = {**metadata, "labels": list(endpoint.labels), "rounding": endpoint.rounding}
+        _write_description(temporary, {**notes, **preprocessing, **choices})
         stamp(temporary, name, version)
         expected = compared(model, endpoint, endpoint.prepare(tf.constant(picture))[None])
         write_warmup(temporary, name, picture, {endpoint.compared: expected}, scores="classify" in ways)
-        replay(temporary)
+        replay(temporary, endpoint.rounding)
     return Path(folder)
 
 
@@ -76,7 +77,7 @@ def compared(model: keras.Model, endpoint: Endpoint, images: np.ndarray) -> np.n
 
 
 def describe(folder: Path) -> dict[str, Any]:
-    """What lies beside the graph: name, version, labels, size, eval_crop, max_batch, weights, batch_norm; metadata."""
+    """What lies beside the graph: name, version, labels, rounding, size, max_batch, weights, batch_norm; metadata."""
     return json.loads((Path(folder) / DESCRIPTION).read_text())
 
 

@@ -11,7 +11,6 @@ import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 REQUESTS = Path("assets.extra", "tf_serving_warmup_requests")
-ELSEWHERE = 0.03  # of an answer's norm: another device sums in another order, half precision shows it most
 
 
 def write_warmup(folder: Path, name: str, picture: np.ndarray, expected: dict[str, np.ndarray], scores: bool) -> None:
@@ -50,11 +49,11 @@ def write_warmup(folder: Path, name: str, picture: np.ndarray, expected: dict[st
         file.write(log.SerializeToString(deterministic=True))
 
 
-def replay(folder: Path) -> None:
+def replay(folder: Path, rounding: float) -> None:
     """Loads the folder as a server does and sends it its own warm-up requests.
 
-    Raises ValueError, with the signature's name, where it cannot be loaded, a request fails, or an answer is not the
-    recorded one.
+    `rounding` is how far an answer may be from the recorded one, as a part of that one's norm. Raises ValueError, with
+    the signature's name, where it cannot be loaded, a request fails, or an answer is another.
     """
     tf1 = tf.compat.v1
     try:
@@ -77,10 +76,10 @@ def replay(folder: Path) -> None:
             if answer.shape != expected.shape:
                 raise ValueError(f"the signature {name!r} of {folder} answers {answer.shape}, not {expected.shape}")
             apart, norm = np.linalg.norm(answer - expected), np.linalg.norm(expected)  # 0 of scores of nothing found
-            if not apart <= ELSEWHERE * norm:  # nor NaN
+            if not apart <= rounding * norm:  # nor NaN
                 raise ValueError(
                     f"the signature {name!r} of {folder} does not answer as the model: {apart:.3g} apart, where at "
-                    f"most {ELSEWHERE:.0%} of a norm of {norm:.3g} is rounding"
+                    f"most {rounding:.0%} of a norm of {norm:.3g} is rounding"
                 )
 
 

@@ -388,10 +388,11 @@ def test_replay_tells_another_network_from_this_one(plain_folder, tmp_path):
     content = np.frombuffer(kernels[-1].attr["value"].tensor.tensor_content, np.float32)
     kernels[-1].attr["value"].tensor.tensor_content = content[::-1].tobytes()
     subprocess.run(["cp", "-r", plain_folder, copy], check=True)
-    replay(copy)
+    rounding = describe(copy)["rounding"]
+    replay(copy, rounding)
     (copy / "saved_model.pb").write_bytes(meta.SerializeToString())
-    with pytest.raises(ValueError, match="does not answer"):
-        replay(copy)
+    with pytest.raises(ValueError, match=rf"does not answer.* at most {rounding:.0%}"):
+        replay(copy, rounding)
 
 
 @pytest.mark.parametrize("file", ["saved_model.pb", str(REQUESTS)])
@@ -400,7 +401,7 @@ def test_replay_refuses_what_is_cut_off(plain_folder, tmp_path, file):
     subprocess.run(["cp", "-r", plain_folder, copy], check=True)
     (copy / file).write_bytes((copy / file).read_bytes()[:-1000])
     with pytest.raises(ValueError, match=str(copy)):
-        replay(copy)
+        replay(copy, 1.0)
 
 
 def test_a_disk_that_fills_up_while_writing_leaves_no_version(tmp_path, monkeypatch):
