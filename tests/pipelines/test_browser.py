@@ -13,7 +13,9 @@ import pytest
 from PIL import Image
 
 import cvapps
-from pipelines import pictures, tracking
+from pipelines import tracking
+from pipelines.pictures_of_networks import architecture_diagram
+from pipelines.pictures_of_training import training_curves
 from tests.pipelines.browser import Browser, chromium
 from tests.pipelines.mlflow_server import TrackingServer
 
@@ -40,8 +42,8 @@ def run(tmp_path_factory):
                 run.metrics({"learning_rate": 0.1 * math.cos(step / 40)}, step)
             for epoch in range(3):
                 run.metrics({name: values[epoch] for name, values in HISTORY.items()}, 20 * (epoch + 1))
-            run.picture(pictures.training_curves(HISTORY, "digits run"), "curves.png")
-            run.picture(pictures.architecture_diagram(model), "architecture.png")
+            run.picture(training_curves(HISTORY, "digits run"), "curves.png")
+            run.picture(architecture_diagram(model), "architecture.png")
         assert tracking.sync() == (0, 0, 0)
         package = folder / "package"
         tracking.write_mlflow_model(model, package, np.zeros((2, 32, 32, 3), "uint8"))
