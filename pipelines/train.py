@@ -11,7 +11,7 @@ import tensorflow as tf
 from tqdm.auto import tqdm
 
 import cvapps
-from pipelines import checkpoint, export, tracking
+from pipelines import checkpoint, export
 from pipelines import recipe as recipes
 from pipelines.callbacks import Diverged, Every, Pace, RestoreMetrics, StopOnNaN, StopWhenAsked
 from pipelines.environment import environment_tags
@@ -20,6 +20,7 @@ from pipelines.pictures_of_training import training_curves
 from pipelines.recipe import Recipe
 from pipelines.runs import Interrupted, RunFolder, open_run_folder
 from pipelines.tasks import Opened, Task, task_of
+from pipelines.tracked_run import Run, Status, open_run
 from pipelines.trainer import Trainer, build_trainer
 
 log = logging.getLogger(__name__)
@@ -41,8 +42,8 @@ def train(name: str, recipe: Recipe) -> RunFolder:
         trainer = build_trainer(recipe, data, epoch_steps)
         params = {"recipe": name, **recipes.flatten(recipe)}
         tags = {**environment_tags(), "data.fingerprint": data.fingerprint}
-        run = tracking.open_run(name, params, tags, name, folder.tracked)
-        status: tracking.Status = "FAILED"
+        run = open_run(name, params, tags, name, folder.tracked)
+        status: Status = "FAILED"
         try:
             training = Training(name, recipe, data, epoch_steps, trainer, folder, run)
             training.show_beginning()
@@ -67,7 +68,7 @@ class Training:
     epoch_steps: int
     trainer: Trainer
     folder: RunFolder
-    run: tracking.Run
+    run: Run
     history: list[dict[str, float]] = field(default_factory=list)  # the finished epochs' metrics
     stop: StopWhenAsked = field(default_factory=StopWhenAsked)
 
