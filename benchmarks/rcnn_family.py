@@ -26,7 +26,7 @@ from cvapps.detection.box_heads import DenseHead
 from cvapps.detection.objectness.selective_search import selective_search
 from cvapps.detection.proposals import Given
 from cvapps.detection.rcnn import RCNN
-from cvapps.detection.rcnn_training import Settings
+from cvapps.detection.rcnn_settings import Settings
 
 CLASSES = 20
 TRUNKS = {  # settings of both detectors, of R-CNN's classifier, and the layers that it reads

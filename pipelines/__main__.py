@@ -177,9 +177,9 @@ def track():
 @track.command()
 def sync():
     """Send what could not be sent while the server was away."""
-    from pipelines import tracking
+    from pipelines import sync
 
-    click.echo(tracking.sync())
+    click.echo(sync.sync())
 
 
 if __name__ == "__main__":

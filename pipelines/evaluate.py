@@ -2,9 +2,9 @@
 
 import keras
 
-from pipelines import tracking
 from pipelines.runs import RunFolder
 from pipelines.tasks import task_of
+from pipelines.tracked_run import open_run
 
 
 def evaluate(folder: RunFolder) -> dict[str, float]:
@@ -14,7 +14,7 @@ def evaluate(folder: RunFolder) -> dict[str, float]:
     model = keras.saving.load_model(folder.model, compile=False)
     review = task.review(model, task.open_data(recipe), None)
     print(next(iter(review.tables.values())))
-    run = tracking.open_run(folder.path.parent.name, {}, {}, folder.path.parent.name, folder.tracked)
+    run = open_run(folder.path.parent.name, {}, {}, folder.path.parent.name, folder.tracked)
     run.metrics({f"evaluate/{name}": value for name, value in review.figures.items()}, 0)
     review.track(run)
     run.finish("FINISHED")

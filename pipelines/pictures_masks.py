@@ -8,8 +8,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from cvapps.dense.object_proposals import Proposals
-from pipelines.pictures import BLUE, GREEN, ORANGE, PURPLE
 from pipelines.pictures_of_maps import tinted
+from pipelines.pictures_style import BLUE, GREEN, ORANGE, PURPLE
 
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00", "#56B4E9", "#F0E442")  # Okabe & Ito's
 

@@ -62,6 +62,10 @@ class Sent:
     offset: int = 0
 
 
+class Refused(ValueError):
+    """The server would refuse the same record for ever."""
+
+
 def replace_text(path: Path, text: str) -> None:
     """Writes a small file whole or not at all."""
     draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")

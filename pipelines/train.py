@@ -11,13 +11,16 @@ import tensorflow as tf
 from tqdm.auto import tqdm
 
 import cvapps
-from pipelines import checkpoint, export, pictures, tracking
+from pipelines import checkpoint, export
 from pipelines import recipe as recipes
 from pipelines.callbacks import Diverged, Every, Pace, RestoreMetrics, StopOnNaN, StopWhenAsked
 from pipelines.environment import environment_tags
+from pipelines.pictures_of_networks import architecture_diagram
+from pipelines.pictures_of_training import training_curves
 from pipelines.recipe import Recipe
 from pipelines.runs import Interrupted, RunFolder, open_run_folder
 from pipelines.tasks import Opened, Task, task_of
+from pipelines.tracked_run import Run, Status, open_run
 from pipelines.trainer import Trainer, build_trainer
 
 log = logging.getLogger(__name__)
@@ -39,8 +42,8 @@ def train(name: str, recipe: Recipe) -> RunFolder:
         trainer = build_trainer(recipe, data, epoch_steps)
         params = {"recipe": name, **recipes.flatten(recipe)}
         tags = {**environment_tags(), "data.fingerprint": data.fingerprint}
-        run = tracking.open_run(name, params, tags, name, folder.tracked)
-        status: tracking.Status = "FAILED"
+        run = open_run(name, params, tags, name, folder.tracked)
+        status: Status = "FAILED"
         try:
             training = Training(name, recipe, data, epoch_steps, trainer, folder, run)
             training.show_beginning()
@@ -65,7 +68,7 @@ class Training:
     epoch_steps: int
     trainer: Trainer
     folder: RunFolder
-    run: tracking.Run
+    run: Run
     history: list[dict[str, float]] = field(default_factory=list)  # the finished epochs' metrics
     stop: StopWhenAsked = field(default_factory=StopWhenAsked)
 
@@ -78,7 +81,7 @@ class Training:
         """Tracks what is known before the first step: the network and a batch as it sees it."""
         profile = cvapps.analysis.profile(self.trainer.model, (*self.recipe.data.size, 3))
         self.run.text(profile.to_markdown(), "profile.md")
-        self.run.picture(pictures.architecture_diagram(self.trainer.model), "architecture.png")
+        self.run.picture(architecture_diagram(self.trainer.model), "architecture.png")
         batch = next(iter(self.data.training_batches(0)))
         self.run.picture(self.task.batch_sheet(batch, self.data), "batch.png")
 
@@ -161,7 +164,7 @@ class Training:
     def keep_result(self) -> None:
         """Tracks pictures of the whole run, and packs the model for the registry."""
         curves = {name: [epoch[name] for epoch in self.history] for name in self.history[-1]}
-        self.run.picture(pictures.training_curves(curves), "curves.png")
+        self.run.picture(training_curves(curves), "curves.png")
         with self.trainer.best_weights():
             model = self.task.inference(self.trainer.model)
             self.task.review(model, self.data, self.recipe.epoch_steps).track(self.run)

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -63,6 +64,14 @@ def home(tmp_path, monkeypatch):
     """A home of its own for everything that a run writes."""
     monkeypatch.setenv("CVAPPS_HOME", str(tmp_path / "var"))
     return tmp_path / "var"
+
+
+@pytest.fixture
+def no_figure_stays_open():
+    """Figures are made without pyplot, which would keep them."""
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        assert pyplot.get_fignums() == []
 
 
 @pytest.fixture

@@ -27,22 +27,16 @@ import keras
 import numpy as np
 from keras import ops
 
-from cvapps.detection.rcnn_training import (
-    CHUNK,
-    Example,
-    FeatureCache,
-    Labelled,
-    Settings,
-    WarpedRegions,
-    all_labelled,
-    box_regressors,
-    finite_boxes,
-    support_vector_machines,
-    warp,
-)
+from cvapps.detection.rcnn_features import FeatureCache
+from cvapps.detection.rcnn_heads import box_regressors, support_vector_machines
+from cvapps.detection.rcnn_regions import Example, Labelled, all_labelled, finite_boxes
+from cvapps.detection.rcnn_settings import Settings
+from cvapps.detection.rcnn_warping import WarpedRegions, warp
 from cvapps.detection.sliding_window import kept, patch_of
 from cvapps.ops import boxes as box_ops
 from cvapps.ops import coding
+
+CHUNK = 32  # regions that are warped and looked at together
 
 
 def fine_tune(

@@ -15,11 +15,13 @@ from cvapps.registry import nearest
 from pipelines.data import letterbox
 from pipelines.data.batches import Batches, spare_bytes
 from pipelines.data.box_augment import PICTURES_TOGETHER, TABLES, fullest, padded
+from pipelines.data.coco_boxes import open_coco_boxes
 from pipelines.data.decode import decode_image
-from pipelines.data.detection_folders import DetectionDataset, open_coco_boxes, open_voc_boxes
+from pipelines.data.detection_dataset import DetectionDataset
 from pipelines.data.plan import fold_in, plan
 from pipelines.data.run_lengths import decode
 from pipelines.data.tfds_boxes import open_tfds_boxes
+from pipelines.data.voc_boxes import open_voc_boxes
 from pipelines.recipe import Data, Recipe
 
 LOG = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from pipelines.data.augment import rgb
 from pipelines.data.batches import Batches
 from pipelines.data.decode import decode_image
-from pipelines.data.detection_folders import DetectionDataset
+from pipelines.data.detection_dataset import DetectionDataset
 from pipelines.data.map_folders import MapDataset
 from pipelines.data.streams import Dataset, Source
 from pipelines.recipe import Recipe

@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 
 from pipelines.data import digits_on_photographs
 from pipelines.data.audit import Verdict, accept
-from pipelines.data.detection_folders import DetectionDataset, check_names, digest_of, notes_of
+from pipelines.data.detection_dataset import DetectionDataset, check_names, digest_of, notes_of
 from pipelines.data.splits import held_out_part
 from pipelines.data.streams import Sequential, on_host
 from pipelines.data.tfds import Prepared, find_builder, prepare

@@ -8,8 +8,9 @@ from sklearn.metrics import classification_report
 from tqdm.auto import tqdm
 
 from cvapps.analysis import fully_convolutional
-from pipelines import endpoints, pictures
+from pipelines import endpoints, pictures_of_classes
 from pipelines.data.classification import ClassificationData, open_data
+from pipelines.pictures_of_confusions import confusion_matrix
 from pipelines.pictures_of_maps import tinted
 from pipelines.recipe import Recipe
 from pipelines.tasks.task import Review, Task, principal_output
@@ -65,7 +66,7 @@ def objective(model: keras.Model, recipe: Recipe, data: ClassificationData):
 def batch_sheet(batch: tuple, data: ClassificationData):
     """The pictures under their labels."""
     images, labels = batch
-    return pictures.batch_sheet(images.numpy(), labels.numpy(), data.class_names)
+    return pictures_of_classes.batch_sheet(images.numpy(), labels.numpy(), data.class_names)
 
 
 def predict_all(model: keras.Model, data: ClassificationData, batches: int | None = None):
@@ -106,8 +107,8 @@ def review(model: keras.Model, data: ClassificationData, batches: int | None) ->
     }
     images, truths, scores = mistakes(data, labels, probabilities)
     sheets = {
-        "confusion.png": pictures.confusion_matrix(labels, predicted, data.class_names),
-        "mistakes.png": pictures.worst_mistakes(images, truths, scores, data.class_names),
+        "confusion.png": confusion_matrix(labels, predicted, data.class_names),
+        "mistakes.png": pictures_of_classes.worst_mistakes(images, truths, scores, data.class_names),
     }
     return Review(figures, sheets, {"classes.txt": report(labels, predicted, data.class_names)})
 

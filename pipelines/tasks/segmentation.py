@@ -14,7 +14,7 @@ from pipelines import endpoints
 from pipelines.data.decode import resize
 from pipelines.data.maps import MapData, open_data
 from pipelines.data.plan import bound
-from pipelines.pictures import confusion_counts
+from pipelines.pictures_of_confusions import confusion_counts
 from pipelines.pictures_of_maps import coloured, label_sheet, tinted
 from pipelines.recipe import Recipe
 from pipelines.tasks.task import Review, Task, principal_output

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from pipelines.endpoints import Endpoint, principal
 from pipelines.recipe import Recipe
-from pipelines.tracking import Run
+from pipelines.tracked_run import Run
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,12 @@ import pytest
 from PIL import Image
 
 import cvapps
-from pipelines import pictures, tracking
+from pipelines import tracking
+from pipelines.pictures_of_networks import architecture_diagram
+from pipelines.pictures_of_training import training_curves
+from pipelines.sync import sync
+from pipelines.tracked_run import open_run
+from pipelines.tracking_server import tracking_uri
 from tests.pipelines.browser import Browser, chromium
 from tests.pipelines.mlflow_server import TrackingServer
 
@@ -35,20 +40,20 @@ def run(tmp_path_factory):
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.delenv("MLFLOW_RUN_ID", raising=False)
         model = cvapps.create_model("mlp")
-        with tracking.open_run("digits run", {"optimizer": {"name": "sgd"}}, experiment="digits") as run:
+        with open_run("digits run", {"optimizer": {"name": "sgd"}}, experiment="digits") as run:
             for step in range(60):
                 run.metrics({"learning_rate": 0.1 * math.cos(step / 40)}, step)
             for epoch in range(3):
                 run.metrics({name: values[epoch] for name, values in HISTORY.items()}, 20 * (epoch + 1))
-            run.picture(pictures.training_curves(HISTORY, "digits run"), "curves.png")
-            run.picture(pictures.architecture_diagram(model), "architecture.png")
-        assert tracking.sync() == (0, 0, 0)
+            run.picture(training_curves(HISTORY, "digits run"), "curves.png")
+            run.picture(architecture_diagram(model), "architecture.png")
+        assert sync() == (0, 0, 0)
         package = folder / "package"
         tracking.write_mlflow_model(model, package, np.zeros((2, 32, 32, 3), "uint8"))
         (package / "serving").mkdir()
         (package / "serving" / "saved_model.pb").write_bytes(b"graph")
         tracking.register_model(package, "digits_model", run.run_id, "champion", {"recipe": "mlp_digits"})
-        experiment = tracking.MlflowClient(tracking.tracking_uri()).get_experiment_by_name("digits").experiment_id
+        experiment = tracking.MlflowClient(tracking_uri()).get_experiment_by_name("digits").experiment_id
     server = TrackingServer(folder / "server", store=f"sqlite:///{folder / 'mlflow.db'}")
     server.start()
     yield f"{server.uri}/#", experiment, run.run_id

@@ -15,7 +15,7 @@ from pycocotools import mask as run_lengths
 
 from cvapps import registry
 from cvapps.metrics.proposals import box_iou
-from pipelines import checkpoint, endpoints, tracking
+from pipelines import checkpoint, endpoints
 from pipelines.__main__ import main
 from pipelines.evaluate import evaluate
 from pipelines.export import export
@@ -27,6 +27,7 @@ from pipelines.saved_model import describe, write_saved_model
 from pipelines.serving.client import Client
 from pipelines.serving.server import running
 from pipelines.tasks import detection
+from pipelines.tracking_server import tracking_uri
 from pipelines.train import train
 from pipelines.trainer import build_trainer
 from tests.pipelines import capi, finder
@@ -175,7 +176,7 @@ def test_it_learns_and_says_so(finished, capsys):
 
 
 def test_the_run_has_its_pictures(finished):
-    run, client = finished.result["run_id"], MlflowClient(tracking.tracking_uri())
+    run, client = finished.result["run_id"], MlflowClient(tracking_uri())
     listed = {file.path for file in client.list_artifacts(run)}
     curves = {"precision_recall_boxes.png", "precision_recall_masks.png"}
     assert {"batch.png", "mistakes.png", "classes.txt", "curves.png", "profile.md", *curves} <= listed

@@ -25,6 +25,7 @@ from pipelines.data.decode import decode_image, fit
 from pipelines.endpoints import classification
 from pipelines.export import export, package
 from pipelines.saved_model import describe, stamp, write_saved_model
+from pipelines.tracking_server import tracking_uri
 from pipelines.warmup import REQUESTS, replay
 from tests.pipelines import capi
 from tests.tolerances import EXACT, SAME_MATH
@@ -432,7 +433,7 @@ def registered(tmp_path_factory):
             metadata={"recipe": "tiny"},
             sample=pictures(4, *SIZE).astype(np.float32),
         )
-        client = MlflowClient(tracking.tracking_uri())
+        client = MlflowClient(tracking_uri())
         run = client.create_run(client.create_experiment("tiny", (place / "artifacts").as_uri()))
         version = tracking.register_model(folder, "tiny_digits", run.info.run_id, "champion")
         yield model, folder, version

@@ -17,7 +17,6 @@ from cvapps import registry
 from cvapps.blocks import conv_norm, picture
 from cvapps.losses import SegmentationCrossentropy, median_frequency_weights
 from cvapps.metrics import ConfusionMatrix
-from pipelines import tracking
 from pipelines.__main__ import main
 from pipelines.data.maps import open_data
 from pipelines.data.report import show
@@ -31,6 +30,7 @@ from pipelines.saved_model import describe
 from pipelines.serving.client import Client
 from pipelines.serving.server import running
 from pipelines.tasks import segmentation, task_of
+from pipelines.tracking_server import tracking_uri
 from pipelines.train import train
 from pipelines.trainer import build_trainer
 from tests.pipelines.data.label_folders import SIZE, label_folder
@@ -94,7 +94,7 @@ def test_it_learns_and_says_so(finished, capsys):
 
 
 def test_the_run_has_its_pictures(finished):
-    run, client = finished.result["run_id"], MlflowClient(tracking.tracking_uri())
+    run, client = finished.result["run_id"], MlflowClient(tracking_uri())
     listed = {file.path for file in client.list_artifacts(run)}
     assert {"batch.png", "confusion.png", "mistakes.png", "classes.txt", "curves.png"} <= listed
     sheets = {file.path for file in client.list_artifacts(run, "epochs")}

@@ -3,15 +3,12 @@
 import json
 import math
 import os
-import platform
-import resource
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,15 +18,16 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
-from mlflow.utils.validation import _validate_metric_name
 from PIL import Image
 
 from cvapps.blocks import conv_norm, endpoint, rescale
-from pipelines import tracking
-from pipelines.environment import environment_tags, git_tags
-from pipelines.recorder import flatten, metric_name
+from pipelines import tracked_run, tracking
+from pipelines.environment import git_tags
+from pipelines.sender import Sender
 from pipelines.spool import Spool, spools
+from pipelines.sync import sync
+from pipelines.tracked_run import open_run, run_of
+from pipelines.tracking_server import tracking_uri
 from tests.conftest import CHECKOUT
 from tests.pipelines.mlflow_server import TrackingServer, free_port
 from tests.tolerances import SAME_MATH
@@ -97,71 +95,6 @@ def names(client, run_id, folder=None):
     return sorted(found)
 
 
-# Names and values.
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("mAP@0.5", "mAP_0.5"),
-        ("val/loss", "val/loss"),
-        ("/a//b/", "a/b"),
-        ("../x", "x"),
-        ("..", "unnamed"),
-        ("", "unnamed"),
-        ("größe%", "gr__e_"),
-        ("line\nbreak", "line_break"),
-        ("a" * 400, "a" * 250),
-    ],
-)
-def test_metric_name_is_what_mlflow_takes(name, expected):
-    assert metric_name(name) == expected
-    _validate_metric_name(metric_name(name))
-    if name != expected and len(name) < 251 and name:
-        with pytest.raises(MlflowException):
-            _validate_metric_name(name)
-
-
-def test_flatten():
-    @dataclass
-    class Inner:
-        size: tuple = (32, 32)
-        rate: float | None = None
-
-    @dataclass
-    class Outer:
-        name: str = "x"
-        inner: Inner = field(default_factory=Inner)
-        extra: dict = field(default_factory=lambda: {"a": {"b": True}, "none": {}})
-
-    assert flatten(Outer()) == {
-        "name": "x",
-        "inner.size": "(32, 32)",
-        "inner.rate": "None",
-        "extra.a.b": "True",
-        "extra.none": "{}",
-    }
-
-
-def test_environment_tags_are_true():
-    tags = environment_tags()
-    assert tags["version.python"] == platform.python_version()
-    for package in ("keras", "tensorflow", "mlflow", "numpy"):
-        assert tags[f"version.{package}"] == version(package)
-    assert tags["keras.backend"] == keras.backend.backend()
-    assert tags["device"]
-    git = subprocess.run(["git", "-C", CHECKOUT, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    if git.returncode == 0:
-        assert tags["mlflow.source.git.commit"] == tags["git.commit"] == git.stdout.strip()
-        status = subprocess.run(["git", "-C", CHECKOUT, "status", "--porcelain"], capture_output=True, check=True)
-        assert tags["git.dirty"] == str(bool(status.stdout)).lower()
-
-
-def test_environment_tags_without_git(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert environment_tags()["git.commit"] == "unknown"
-
-
 # A run on a server that works.
 
 
@@ -171,7 +104,7 @@ def test_run_holds_everything_once_and_in_order(store, tmp_path, home):
     note.write_text("as it was")
     figure = Figure(figsize=(2, 1))
     figure.subplots().plot([1, 2])
-    with tracking.open_run("whole", {"a": {"b": 1}, "long": "y" * 7000}, {"recipe": "r"}, "everything") as run:
+    with open_run("whole", {"a": {"b": 1}, "long": "y" * 7000}, {"recipe": "r"}, "everything") as run:
         for step in range(1500):
             run.metrics({"loss": 1 / (step + 1), "mAP@0.5": np.float32(step)}, step)
         run.metrics({"odd": float("nan")}, 0)
@@ -212,7 +145,7 @@ def test_run_holds_everything_once_and_in_order(store, tmp_path, home):
 
 def test_errors_end_a_run_as_failed_and_interrupts_as_killed(store):
     for error, status in ((ZeroDivisionError, "FAILED"), (KeyboardInterrupt, "KILLED")):
-        with pytest.raises(error), tracking.open_run("ends") as run:  # noqa: PT012
+        with pytest.raises(error), open_run("ends") as run:  # noqa: PT012
             run.metrics({"x": 1}, 0)
             raise error
         assert store.get_run(run.run_id).info.status == status
@@ -221,7 +154,7 @@ def test_errors_end_a_run_as_failed_and_interrupts_as_killed(store):
 
 def test_the_end_of_a_run_is_sent_though_the_sampler_is_slow_to_stop(store, home, monkeypatch):
     """The sender, with nothing left to send, must not leave before the status is there."""
-    run = tracking.open_run("slow sampler")
+    run = open_run("slow sampler")
     monkeypatch.setattr(run._sampler, "join", lambda timeout: run._sender.join(2.0))  # as long as the sender wants
     run.finish()
     assert store.get_run(run.run_id).info.status == "FINISHED"
@@ -230,16 +163,16 @@ def test_the_end_of_a_run_is_sent_though_the_sampler_is_slow_to_stop(store, home
 
 def test_default_store_lies_in_the_home(home, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert tracking.tracking_uri() == f"sqlite:///{home / 'mlflow.db'}"
+    assert tracking_uri() == f"sqlite:///{home / 'mlflow.db'}"
 
 
 def test_resumed_run_goes_on_in_the_same_mlflow_run(store, tmp_path):
     resume = tmp_path / "run" / "tracking.json"
-    with tracking.open_run("again", {"epochs": 2, "same": 1}, resume_file=resume) as first:
+    with open_run("again", {"epochs": 2, "same": 1}, resume_file=resume) as first:
         first.metrics({"loss": 2.0}, 1)
         first.metrics({"loss": 1.0}, 2)
     assert json.loads(resume.read_text())["run_id"] == first.run_id
-    second = tracking.open_run("again", {"epochs": 3, "same": 1, "new": 5}, resume_file=resume)
+    second = open_run("again", {"epochs": 3, "same": 1, "new": 5}, resume_file=resume)
     second.metrics({"loss": 1.0}, 2)  # the step after the checkpoint is taken again
     second.metrics({"loss": 0.5}, 3)
     while second.run_id is None:
@@ -259,7 +192,7 @@ def test_resumed_run_goes_on_in_the_same_mlflow_run(store, tmp_path):
 def test_run_of_a_lost_store_is_made_anew(store, tmp_path):
     resume = tmp_path / "tracking.json"
     resume.write_text(json.dumps({"key": "k-1", "began": 1.0, "run_id": "0" * 32}))
-    with tracking.open_run("anew", resume_file=resume) as run:
+    with open_run("anew", resume_file=resume) as run:
         pass
     assert store.get_run(run.run_id).info.status == "FINISHED"
     assert json.loads(resume.read_text())["run_id"] == run.run_id
@@ -268,7 +201,7 @@ def test_run_of_a_lost_store_is_made_anew(store, tmp_path):
 def test_unreadable_resume_file_is_a_new_run(store, tmp_path, caplog):
     resume = tmp_path / "tracking.json"
     resume.write_text("{half")
-    with tracking.open_run("anew", resume_file=resume) as run:
+    with open_run("anew", resume_file=resume) as run:
         pass
     assert "can't be read" in caplog.text
     assert json.loads(resume.read_text())["run_id"] == run.run_id
@@ -280,7 +213,7 @@ def test_run_that_the_server_made_without_telling_is_found_by_its_key(store, tmp
     made = store.create_run(experiment_id, tags={tracking.KEY_TAG: "k-2"}).info.run_id
     resume = tmp_path / "tracking.json"
     resume.write_text(json.dumps({"key": "k-2", "began": 1.0, "run_id": None}))
-    with tracking.open_run("told", experiment="keys", resume_file=resume) as run:
+    with open_run("told", experiment="keys", resume_file=resume) as run:
         pass
     assert run.run_id == made
 
@@ -288,7 +221,7 @@ def test_run_that_the_server_made_without_telling_is_found_by_its_key(store, tmp
 def test_run_of_mlflow_run_is_taken_over(store, monkeypatch):
     made = store.create_run("0").info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", made)
-    with tracking.open_run("project") as run:
+    with open_run("project") as run:
         run.metrics({"x": 1}, 0)
     assert run.run_id == made
     assert history(store, made, "x") == [(0, 1.0)]
@@ -296,7 +229,7 @@ def test_run_of_mlflow_run_is_taken_over(store, monkeypatch):
 
 def test_two_living_trainings_of_one_run_do_not_mix(store, tmp_path, caplog):
     resume = tmp_path / "tracking.json"
-    with tracking.open_run("twin", resume_file=resume) as first, tracking.open_run("twin", resume_file=resume) as other:
+    with open_run("twin", resume_file=resume) as first, open_run("twin", resume_file=resume) as other:
         first.metrics({"x": 1}, 0)
         other.metrics({"x": 2}, 0)
     assert "a living training has the run" in caplog.text
@@ -307,8 +240,8 @@ def test_two_living_trainings_of_one_run_do_not_mix(store, tmp_path, caplog):
 
 
 def test_load_of_the_machine_is_sampled(store, monkeypatch):
-    monkeypatch.setattr(tracking, "SAMPLE_SECONDS", 0.05)
-    with tracking.open_run("load") as run:
+    monkeypatch.setattr(tracked_run, "SAMPLE_SECONDS", 0.05)
+    with open_run("load") as run:
         time.sleep(0.5)
     load = store.get_run(run.run_id).data.metrics
     assert 0 <= load["system/cpu_utilization_percentage"] <= 100
@@ -319,7 +252,7 @@ def test_load_of_the_machine_is_sampled(store, monkeypatch):
 
 
 def test_calls_with_nonsense_are_dropped_and_said_once(store, caplog, tmp_path):
-    with tracking.open_run("nonsense") as run:
+    with open_run("nonsense") as run:
         for step in range(3):
             run.metrics({"bad": "text", "good": 1}, step)
             run.picture({"not": "a picture"}, "x.png")
@@ -341,7 +274,7 @@ def test_no_call_waits_for_a_server_that_never_answers(store, black_hole, monkey
     """Requests here may take an hour: a call that waited for one would run into pytest's own limit."""
     monkeypatch.setattr(tracking, "REQUEST_SECONDS", 3600.0)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", black_hole.uri)
-    run = tracking.open_run("hole", {"a": 1})
+    run = open_run("hole", {"a": 1})
     assert black_hole.asked.wait(60)
     for step in range(500):
         run.metrics({"loss": float(step)}, step)
@@ -352,37 +285,37 @@ def test_no_call_waits_for_a_server_that_never_answers(store, black_hole, monkey
     assert run.run_id is None
     black_hole.close()  # the request fails, so the thread lets the spool go
     run._sender.join(60)
-    report = tracking.sync(store.tracking_uri)
+    report = sync(store.tracking_uri)
     assert report == (504, 0, 0)
     experiment = store.get_experiment_by_name("cvapps")
     found = next(r for r in store.search_runs([experiment.experiment_id]) if r.info.run_name == "hole")
     assert history(store, found.info.run_id, "loss") == [(s, float(s)) for s in range(500)]
     assert found.info.status == "FINISHED"
     assert names(store, found.info.run_id) == ["words.md"]
-    assert tracking.sync(store.tracking_uri) == (0, 0, 0)
+    assert sync(store.tracking_uri) == (0, 0, 0)
 
 
 def test_sync_with_a_dead_server_keeps_everything(store, monkeypatch, caplog):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
     for name in ("one", "two"):
-        with tracking.open_run(name) as run:
+        with open_run(name) as run:
             run.metrics({"x": 1}, 0)
             run.finish(patience=0.2)
         run._sender.join(60)
     assert caplog.text.count("doesn't take records") == 2  # once a run, not once a try
-    assert tracking.sync() == (0, 6, 0)
-    assert tracking.sync(store.tracking_uri) == (6, 0, 0)
+    assert sync() == (0, 6, 0)
+    assert sync(store.tracking_uri) == (6, 0, 0)
 
 
 def test_sync_leaves_a_living_training_alone(store, home):
-    run = tracking.open_run("alive")
+    run = open_run("alive")
     while run.run_id is None:
         time.sleep(0.02)
-    assert tracking.sync().busy == 1
+    assert sync().busy == 1
     run.metrics({"x": 1}, 0)
     run.finish()
     assert history(store, run.run_id, "x") == [(0, 1.0)]
-    assert tracking.sync() == (0, 0, 0)
+    assert sync() == (0, 0, 0)
 
 
 def test_sending_twice_changes_nothing(store, home):
@@ -398,7 +331,7 @@ def test_sending_twice_changes_nothing(store, home):
     spool.write({"kind": "file", "time": 30, "path": str(path.relative_to(spool.folder)), "folder": ""})
     spool.sender.take()
     for _ in range(2):
-        sender = tracking.Sender(spool, store.tracking_uri)
+        sender = Sender(spool, store.tracking_uri)
         while sender.send_some():
             pass
         spool.mark(offset=0)
@@ -409,7 +342,7 @@ def test_sending_twice_changes_nothing(store, home):
 
 
 def test_record_that_mlflow_never_takes_holds_up_no_other(store, home):
-    run = tracking.open_run("refused")
+    run = open_run("refused")
     run.metrics({"x": 1}, 0)
     run._spool.write({"kind": "metrics", "time": 1, "values": {"no@name": 1.0}, "step": 0})
     run.metrics({"x": 2}, 1)
@@ -428,7 +361,7 @@ def test_record_that_mlflow_never_takes_holds_up_no_other(store, home):
 
 
 def test_full_disk_loses_what_it_did_not_take_and_nothing_else(store, caplog):
-    run = tracking.open_run("full")
+    run = open_run("full")
     run.metrics({"x": 0}, 0)
     journal, run._spool._descriptor = run._spool._descriptor, os.open("/dev/full", os.O_WRONLY)
     for step in (1, 2, 3):
@@ -442,58 +375,13 @@ def test_full_disk_loses_what_it_did_not_take_and_nothing_else(store, caplog):
     assert "3 records of this run were dropped" in caplog.text
 
 
-def test_disk_that_takes_half_a_record_spoils_no_other(home):
-    spool = Spool.open(home / "spool" / "half")
-    spool.write({"kind": "a"})
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    size = (home / "spool" / "half" / "journal.jsonl").stat().st_size
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 5, hard))
-    try:
-        with pytest.raises(OSError, match="took 5 of"):
-            spool.write({"kind": "b"})
-        with pytest.raises(OSError, match="too large"):
-            spool.write({"kind": "c"})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    spool.write({"kind": "d"})
-    assert [record for _, record in spool.read()] == [{"kind": "a"}, None, {"kind": "d"}]
-    assert spool.waiting() == 2
-    spool.close()
-
-
-def test_journal_that_was_cut_short_goes_on_on_a_new_line(home):
-    folder = home / "spool" / "cut"
-    spool = Spool.open(folder)
-    spool.write({"kind": "a"})
-    spool.write({"kind": "b"})
-    spool.close()
-    journal = folder / "journal.jsonl"
-    journal.write_bytes(journal.read_bytes()[:-4])
-    assert [record for _, record in spool.read()] == [{"kind": "a"}]
-    spool = Spool.open(folder)
-    spool.write({"kind": "c"})
-    assert [record for _, record in spool.read()] == [{"kind": "a"}, None, {"kind": "c"}]
-    spool.close()
-
-
 def test_home_that_takes_no_file_does_not_stop_a_training(store, tmp_path, monkeypatch, caplog):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("CVAPPS_HOME", str(tmp_path / "file"))
-    with tracking.open_run("nowhere", {"a": 1}) as run:
+    with open_run("nowhere", {"a": 1}) as run:
         run.metrics({"x": 1}, 0)
         run.text("x", "x.md")
     assert "can't be tracked and goes on" in caplog.text
-
-
-def test_spool_is_one_writers(home):
-    first = Spool.open(home / "spool" / "one")
-    assert Spool.open(home / "spool" / "one", patience=0.1) is None
-    first.sender.take()
-    first.remove()
-    again = Spool.open(home / "spool" / "one", patience=0.1)
-    assert again is not None
-    assert list(again.read()) == []
-    again.close()
 
 
 # The process.
@@ -502,8 +390,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from cvapps.blocks import conv_norm, endpoint, rescale
-from pipelines import tracking
-run = tracking.open_run("killed", {"a": 1}, resume_file=Path(sys.argv[1]))
+from pipelines.tracked_run import open_run
+run = open_run("killed", {"a": 1}, resume_file=Path(sys.argv[1]))
 for step in range(300):
     run.metrics({"loss": step / 3}, step)
 run.text("words", "words.md")
@@ -516,7 +404,7 @@ def test_sigkill_loses_nothing_and_the_resumed_run_is_the_same(store, black_hole
     environment = {**os.environ, "MLFLOW_TRACKING_URI": black_hole.uri}
     done = subprocess.run([sys.executable, "-c", KILLED, resume], cwd=CHECKOUT, env=environment, check=False)
     assert done.returncode == -signal.SIGKILL
-    assert tracking.sync(store.tracking_uri) == (303, 0, 0)
+    assert sync(store.tracking_uri) == (303, 0, 0)
     experiment = store.get_experiment_by_name("cvapps")
     found = next(r for r in store.search_runs([experiment.experiment_id]) if r.info.run_name == "killed")
     run_id = found.info.run_id
@@ -524,7 +412,7 @@ def test_sigkill_loses_nothing_and_the_resumed_run_is_the_same(store, black_hole
     assert history(store, run_id, "loss") == [(step, step / 3) for step in range(300)]
     assert names(store, run_id) == ["words.md"]
     assert spools(home / "spool") == []
-    with tracking.open_run("killed", {"a": 1}, resume_file=resume) as run:
+    with open_run("killed", {"a": 1}, resume_file=resume) as run:
         run.metrics({"loss": 100.0}, 300)
     assert run.run_id == run_id
     assert len(history(store, run_id, "loss")) == 301
@@ -535,7 +423,7 @@ def test_resumed_training_sends_first_what_the_killed_one_left(store, black_hole
     resume = tmp_path / "tracking.json"
     environment = {**os.environ, "MLFLOW_TRACKING_URI": black_hole.uri}
     subprocess.run([sys.executable, "-c", KILLED, resume], cwd=CHECKOUT, env=environment, check=False)
-    with tracking.open_run("killed", {"a": 1}, resume_file=resume) as run:
+    with open_run("killed", {"a": 1}, resume_file=resume) as run:
         run.metrics({"loss": 100.0}, 300)
     assert history(store, run.run_id, "loss") == [(step, step / 3) for step in range(301)]
     assert names(store, run.run_id) == ["words.md"]
@@ -578,7 +466,7 @@ def tree(folder):
 
 
 def registered_run(tags=None):
-    with tracking.open_run("trained", tags=tags) as run:
+    with open_run("trained", tags=tags) as run:
         run.metrics({"accuracy": 0.9}, 0)
     return run.run_id
 
@@ -639,22 +527,22 @@ def test_default_store_registers_and_fetches(home, package, tmp_path, monkeypatc
 
 def test_run_is_found_by_its_resume_file(store, tmp_path, black_hole, monkeypatch):
     resume = tmp_path / "tracking.json"
-    with tracking.open_run("found", resume_file=resume) as run:
+    with open_run("found", resume_file=resume) as run:
         pass
-    assert tracking.run_of(resume) == run.run_id
+    assert run_of(resume) == run.run_id
     with pytest.raises(ValueError, match="track sync"):
-        tracking.run_of(tmp_path / "absent.json")
+        run_of(tmp_path / "absent.json")
     late = tmp_path / "late.json"
     with monkeypatch.context() as patch:
         patch.setattr(tracking, "REQUEST_SECONDS", 1.0)
         patch.setenv("MLFLOW_TRACKING_URI", black_hole.uri)
-        lost = tracking.open_run("sent later", resume_file=late)
+        lost = open_run("sent later", resume_file=late)
         lost.finish(longest=0.1)
         lost._sender.join(60)
     with pytest.raises(ValueError, match="track sync"):
-        tracking.run_of(late)
-    tracking.sync(store.tracking_uri)
-    assert store.get_run(tracking.run_of(late)).info.run_name == "sent later"
+        run_of(late)
+    sync(store.tracking_uri)
+    assert store.get_run(run_of(late)).info.run_name == "sent later"
 
 
 def test_model_folder_says_what_it_takes_and_needs(package):
@@ -768,7 +656,7 @@ def wait_for(condition):
 
 def test_server_that_is_killed_in_the_middle_gets_everything_later(server, monkeypatch, caplog):
     client = over_http(server, monkeypatch)
-    with tracking.open_run("killed server", {"a": 1}, experiment="http") as run:
+    with open_run("killed server", {"a": 1}, experiment="http") as run:
         for step in range(100):
             run.metrics({"loss": step / 3}, step)
         wait_for(lambda: run.run_id and len(history(client, run.run_id, "loss")) == 100)
@@ -782,9 +670,9 @@ def test_server_that_is_killed_in_the_middle_gets_everything_later(server, monke
     assert "records wait in" in caplog.text
     server.start()
     assert client.get_run(run.run_id).info.status == "RUNNING"
-    report = tracking.sync()
+    report = sync()
     assert report == (102, 0, 0)
-    assert tracking.sync() == (0, 0, 0)
+    assert sync() == (0, 0, 0)
     assert history(client, run.run_id, "loss") == [(step, step / 3) for step in range(200)]
     assert all(math.isnan(value) for _, value in history(client, run.run_id, "nan"))
     assert history(client, run.run_id, "top") == [(step, sys.float_info.max) for step in range(100, 200)]
@@ -796,7 +684,7 @@ def test_server_that_is_killed_in_the_middle_gets_everything_later(server, monke
 def test_training_that_outlives_its_dead_server_sends_by_itself(server, monkeypatch):
     client = over_http(server, monkeypatch)
     server.end(signal.SIGKILL)
-    with tracking.open_run("dead at first", {"a": 1}, experiment="http") as run:
+    with open_run("dead at first", {"a": 1}, experiment="http") as run:
         for step in range(50):
             run.metrics({"loss": float(step)}, step)
         server.start()
@@ -804,7 +692,7 @@ def test_training_that_outlives_its_dead_server_sends_by_itself(server, monkeypa
         run.finish(patience=60, longest=120)
     assert history(client, run.run_id, "loss") == [(step, float(step)) for step in range(51)]
     assert client.get_run(run.run_id).info.status == "FINISHED"
-    assert tracking.sync() == (0, 0, 0)
+    assert sync() == (0, 0, 0)
 
 
 @pytest.mark.slow
@@ -812,7 +700,7 @@ def test_server_that_freezes_gets_everything_once(server, monkeypatch):
     """A frozen server may work off a request after its client gave up: the same record then comes twice."""
     client = over_http(server, monkeypatch)
     monkeypatch.setattr(tracking, "REQUEST_SECONDS", 1.0)
-    with tracking.open_run("frozen", experiment="http") as run:
+    with open_run("frozen", experiment="http") as run:
         run.metrics({"loss": 0.0}, 0)
         wait_for(lambda: run.run_id and history(client, run.run_id, "loss"))
         server.send(signal.SIGSTOP)

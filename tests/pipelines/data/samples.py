@@ -36,3 +36,8 @@ def class_folders(root: Path, classes: dict[str, int], form: str = "JPEG", heigh
             seed += 1
             (root / name / f"{number:03}.{form.lower()}").write_bytes(encoded(photo(height, width, seed), form))
     return root
+
+
+def stems(source):
+    """The names of a split's pictures, without folder and ending."""
+    return [name.rsplit("/", 1)[1].split(".")[0] for name in source.names]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from pycocotools import mask as rle
 
-from pipelines.data.detection_folders import open_coco_boxes, open_voc_boxes
+from pipelines.data.coco_boxes import open_coco_boxes
+from pipelines.data.voc_boxes import open_voc_boxes
 from pipelines.recipe import Data
 
 pytestmark = pytest.mark.usefixtures("home")
