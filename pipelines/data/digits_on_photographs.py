@@ -54,7 +54,7 @@ class Config(tfds.core.BuilderConfig):
 class DigitsOnPhotographs(tfds.core.GeneratorBasedBuilder):
     """The set as TensorFlow Datasets keeps it."""
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("1.1.0")
 
     def _info(self):
         size = self.builder_config.settings.size
