@@ -7,6 +7,7 @@ import keras
 
 import cvapps
 from cvapps.analysis import transplant
+from cvapps.analysis.graph import leaves
 from pipelines.recipe import Recipe
 from pipelines.runs import latest_finished
 
@@ -43,9 +44,9 @@ def take_weights(model: keras.Model, source: keras.Model, title: str) -> list[st
     A dense layer's weights fit the convolution that looks at the same values (Long et al. 2015, arXiv:1411.4038,
     section 3.1). Layers that fit nowhere keep what they have, and are logged. Raises ValueError where none fits.
     """
-    theirs = [layer.name for layer in source.layers if layer.weights]
+    theirs = [layer.name for layer in leaves(source) if layer.weights]
     taken = transplant(model, source)
-    new = [layer.name for layer in model.layers if layer.weights and layer.name not in taken]
+    new = [layer.name for layer in leaves(model) if layer.weights and layer.name not in taken]
     other = [name for name in new if name in theirs]
     if not taken:
         raise ValueError(f"no layer of {model.name} takes weights from {title}: it has {sorted(theirs)[:5]}...")
