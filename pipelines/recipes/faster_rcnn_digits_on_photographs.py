@@ -1,18 +1,24 @@
-"""Faster R-CNN on handwritten digits over photographs: 128x128 pixels, from random weights, on one CPU core.
+"""Faster R-CNN on handwritten digits over photographs: 128x128 pixels, on one CPU core, after RetinaNet.
 
     python -m pipelines train faster_rcnn_digits_on_photographs
 
-Of the sizes of retinanet_digits_on_photographs: a ResNet-18, a pyramid 64 wide, 64 regions of a picture and two layers
-of 256 that judge them, where the paper's form on a pyramid (Lin et al. 2016, arXiv:1612.03144) has 256, 512 and 1,024.
+Behind the small ResNet of retinanet_digits_on_photographs a pyramid 64 wide, 64 regions of a picture and two layers of
+256 that judge them, where the paper's form on a pyramid (Lin et al. 2016, arXiv:1612.03144) has 256, 512 and 1,024. The
+backbone and what is the same in the pyramid begin with the weights of the newest finished run of that recipe, where the
+paper's begins with ImageNet's.
 Not run here.
 """
 
-from pipelines.recipe import Data, Optimizer, Recipe, Schedule
+from dataclasses import replace
 
-RECIPE = Recipe(
+from pipelines.recipe import Recipe
+from pipelines.recipes import retinanet_digits_on_photographs as retinanet
+
+RECIPE: Recipe = replace(
+    retinanet.RECIPE,
     model="faster_rcnn_resnet50_fpn",
     settings={
-        "backbone": "resnet18",
+        **retinanet.BACKBONE,
         "neck.width": 64,
         "propose.width": 64,
         "propose.before": (200, 400),
@@ -21,8 +27,6 @@ RECIPE = Recipe(
         "sampling.count": 64,
         "detections": 20,
     },
-    data=Data("tfds:digits_on_photographs", size=(128, 128), augment=("color_jitter",), batch=16, max_boxes=5),
-    epochs=12,
-    optimizer=Optimizer("adamw", learning_rate=1e-3, weight_decay=1e-4, clip_norm=10.0),
-    schedule=Schedule("cosine", warmup_epochs=0.5),
+    epochs=2,
+    initial="run:retinanet_digits_on_photographs",
 )

@@ -1,9 +1,10 @@
-"""Mask R-CNN on handwritten digits over photographs: 128x128 pixels, from random weights, on one CPU core.
+"""Mask R-CNN on handwritten digits over photographs: 128x128 pixels, on one CPU core, after RetinaNet.
 
     python -m pipelines train mask_rcnn_digits_on_photographs
 
 As faster_rcnn_digits_on_photographs, with a branch of two convolutions 64 wide that tells which pixels of a box are the
-digit's (He et al. 2017, arXiv:1703.06870: four of 256). Not run here.
+digit's (He et al. 2017, arXiv:1703.06870: four of 256).
+Not run here.
 """
 
 from dataclasses import replace

@@ -1,19 +1,24 @@
-"""YOLO v3 on handwritten digits over photographs: 128x128 pixels, from random weights, on one CPU core.
+"""YOLO v3 on handwritten digits over photographs: 128x128 pixels, on one CPU core, after RetinaNet.
 
     python -m pipelines train yolo_v3_digits_on_photographs
 
-Of the sizes of retinanet_digits_on_photographs: a ResNet-18 and maps a quarter as wide, where the paper (Redmon &
-Farhadi 2018, arXiv:1804.02767) has Darknet-53. Its anchors are COCO's at 416x416; the smaller two thirds fit the
-digits. Not run here.
+Behind the small ResNet of retinanet_digits_on_photographs maps a quarter as wide as those of the paper (Redmon &
+Farhadi 2018, arXiv:1804.02767), which has Darknet-53. Its anchors are COCO's at 416x416; the smaller two thirds fit the
+digits. The backbone begins with the weights of the newest finished run of that recipe, where the paper's begins with
+ImageNet's.
+Measured with seed 0 on the 400 held-out pictures, after 11 minutes: AP 0.477, AP50 0.879, AP75 0.465; the losses were
+still falling, from 9.65 to 8.03 held out.
 """
 
-from pipelines.recipe import Data, Optimizer, Recipe, Schedule
+from dataclasses import replace
 
-RECIPE = Recipe(
+from pipelines.recipe import Recipe
+from pipelines.recipes import retinanet_digits_on_photographs as retinanet
+
+RECIPE: Recipe = replace(
+    retinanet.RECIPE,
     model="yolo_v3",
-    settings={"backbone": "resnet18", "pixels": "imagenet", "neck.width": 32},
-    data=Data("tfds:digits_on_photographs", size=(128, 128), augment=("color_jitter",), batch=16, max_boxes=5),
-    epochs=24,
-    optimizer=Optimizer("adamw", learning_rate=1e-3, weight_decay=1e-4, clip_norm=10.0),
-    schedule=Schedule("cosine", warmup_epochs=0.5),
+    settings={**retinanet.BACKBONE, "pixels": "imagenet", "neck.width": 32},
+    epochs=2,
+    initial="run:retinanet_digits_on_photographs",
 )

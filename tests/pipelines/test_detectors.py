@@ -44,10 +44,9 @@ def few_steps(name: str) -> recipes.Recipe:
     """Two steps of two small pictures."""
     recipe = recipes.load(f"{name}_digits_on_photographs")
     data = dataclasses.replace(recipe.data, source=SOURCE, size=SIZE, batch=2)
-    settings = {**recipe.settings, "backbone_settings": {"depths": (1, 1, 1, 1)}, **SMALL[name]}
-    return dataclasses.replace(
-        recipe, data=data, settings=settings, epochs=1, epoch_steps=2, precision="float32", checkpoint_steps=100
-    )
+    settings = {**recipe.settings, **SMALL[name]}
+    short = dict(epochs=1, epoch_steps=2, precision="float32", checkpoint_steps=100, initial="")
+    return dataclasses.replace(recipe, data=data, settings=settings, **short)
 
 
 @pytest.mark.parametrize(
