@@ -106,11 +106,14 @@ def error_of(weights):
 
 
 def test_how_many_updates_each_start_needs():
-    """To a thousandth of the first error: three from (b), more than a hundred from (c)."""
+    """To a thousandth of the first error: three from (b), more than a hundred from (c).
+
+    How many more depends on how a processor rounds on the zigzag: under 400 on one, 1,494 on another.
+    """
     enough = 0.06e-3
-    balanced, scaled = steepest_descent("b", 5), steepest_descent("c", 400)
+    balanced, scaled = steepest_descent("b", 5), steepest_descent("c", 100)
     assert next(i for i, error in enumerate(balanced) if error < enough) == 3
-    assert 100 < next(i for i, error in enumerate(scaled) if error < enough) < 400
+    assert min(scaled) > enough
     assert all(after <= before for before, after in pairwise(scaled))
 
 
