@@ -52,5 +52,5 @@ def export(uri: str, base: Path) -> Path:
         with publishing(served) as temporary:
             shutil.copytree(registered / "serving", temporary, dirs_exist_ok=True)
             stamp(temporary, name, version)
-            replay(temporary, describe(temporary)["rounding"])
+            replay(temporary, describe(temporary).get("rounding", Endpoint.rounding))  # older versions don't say
     return served
