@@ -150,7 +150,7 @@ class Training:
 
     def track_step(self, metrics: dict[str, float]) -> None:
         """Sends one step's figures under the number of updates that the weights have had."""
-        self.run.metrics(metrics, int(self.trainer.model.optimizer.iterations))
+        self.run.metrics(metrics, int(self.trainer.model.optimizer.iterations.numpy()))
 
     def save_batch(self, epoch: int, step: int) -> Path:
         """Writes the batch of the given step, which is a function of seed, epoch and step and so still at hand."""

@@ -55,7 +55,7 @@ def sources(tmp_path, photographs, rng):
     for split in ("train", "val"):
         for i in range(4):
             pixels, labels = scene(rng, (240, 320))
-            write_pair(rooms / split, str(i), pixels, (1000 + 500 * labels).astype("uint16"))
+            write_pair(rooms / split, str(i), pixels, 1000 + 500 * labels.astype("uint16"))
             write_pair(outlines / split, str(i), pixels, (labels == 1).astype("uint8"))
     coco = coco_folder(tmp_path / "coco")
     return {
