@@ -94,6 +94,20 @@ def gradients(function, values):
     raise NotImplementedError(f"the backend {name} has no derivatives")
 
 
+def compiled(function):
+    """The function of tensors, compiled where the backend can; traced anew for each new shape."""
+    name = keras.backend.backend()
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, autograph=False)
+    if name == "jax":
+        import jax
+
+        return jax.jit(function)
+    return function
+
+
 def is_traced(x) -> bool:
     """Whether the tensor stands for values that are only known when a compiled function runs."""
     name = keras.backend.backend()
