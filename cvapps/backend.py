@@ -1,5 +1,7 @@
 """The one file that knows the backends: fused kernels, derivatives by hand, whether values can be looked at."""
 
+import functools
+
 import keras
 
 KERNEL_TYPES = ("float16", "bfloat16", "float32")
@@ -100,7 +102,9 @@ def compiled(function):
     if name == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(function, autograph=False)
+        # TensorFlow counts traces by a function's code and warns of many, as if all closures of it were the same one;
+        # a partial has no code
+        return tf.function(functools.partial(function), autograph=False)
     if name == "jax":
         import jax
 
