@@ -1,9 +1,10 @@
 """DeepFool: about the least change by which a classifier answers something else.
 
-Moosavi-Dezfooli et al. 2015, arXiv:1511.04599, algorithm 2, and section 3.3 for other norms than L2. As in the authors'
-code, and not in the algorithm as it is printed, every step's place already overshoots, and the classes whose faces are
-looked at are those that are likeliest at the start. Unlike both, pictures stay in [0, 255]: a value that is at an end
-and would leave it takes no part in a step, or the faces of pictures with much black would be approached for ever.
+Moosavi-Dezfooli et al. 2015, arXiv:1511.04599, algorithm 2, and section 3.3 for other norms than L2. Every step begins
+where the last one ended, as in the algorithm; whether a picture is fooled is asked of the change times 1 + overshoot,
+with which the paper ends. As in the authors' code only the classes that are likeliest at the start are looked at.
+Unlike both, pictures stay in [0, 255]: a value that is at an end and would leave it takes no part in a step, or the
+faces of pictures with much black would be approached for ever.
 """
 
 from typing import Any
@@ -46,7 +47,7 @@ def deep_fool(
     candidates = min(candidates, network.classes - 1)
 
     def nearest_face(pictures, labels, rivals):
-        """The change (N, H, W, C) that would lead each picture onto its nearest face, and who is fooled (N,)."""
+        """The change (N, H, W, C) that would lead each picture onto its nearest face, were faces planes."""
         own, logits = score(pictures, labels)
         least, best = ops.full(ops.shape(labels), np.inf, "float32"), ops.zeros_like(pictures)
         for i in range(candidates):
@@ -58,19 +59,22 @@ def deep_fool(
             closer = distance < least
             best = ops.where(_column(closer), _column(distance) * norm.step(slope), best)
             least = ops.where(closer, distance, least)
-        return best, ops.argmax(logits, axis=-1) != labels
+        return best
 
     def walk(pictures, labels):
         logits = network.logits(pictures)
         others = ops.where(ops.one_hot(labels, network.classes, dtype="bool"), -np.inf, logits)
         rivals = ops.top_k(others, candidates)[1]
-        examples = pictures
+        fooled = ops.argmax(logits, axis=-1) != labels
+        on_face, examples = pictures, pictures
         for _ in range(steps):
-            change, fooled = nearest_face(examples, labels, rivals)
             if ops.all(fooled):
                 return
-            following = ops.clip(examples + (1 + overshoot) * change, 0, 255)
-            examples = ops.where(_column(fooled), examples, following)
+            change = nearest_face(on_face, labels, rivals)
+            on_face = ops.clip(on_face + change, 0, 255)
+            beyond = ops.clip(pictures + (1 + overshoot) * (on_face - pictures), 0, 255)
+            examples = ops.where(_column(fooled), examples, beyond)
+            fooled = ops.argmax(network.logits(examples), axis=-1) != labels
             yield examples
 
     return attacked(network, f"DeepFool, {norm.name}", images, labels, walk, np.not_equal, steps, verbose)

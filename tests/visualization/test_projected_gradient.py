@@ -55,7 +55,7 @@ def test_digits_are_not_known_any_more(norm, epsilon):
 
 @pytest.mark.slow
 def test_cifar_is_not_known_any_more(shared_data):
-    """ResNet-20 of 99.9 % on the first 200 records, at 4 grey levels."""
+    """ResNet-20 on 200 of the pictures it learned, at 4 grey levels: of 100 % measured 0.5 %, and with noise 99.0 %."""
     pytest.importorskip("safetensors", reason="the weights are a safetensors file")
     with gzip.open(shared_data / "cifar10/data_batch_1_first2000.bin.gz") as file:
         rows = np.frombuffer(file.read(), "uint8").reshape(-1, 3073)[:200]
@@ -66,7 +66,6 @@ def test_cifar_is_not_known_any_more(shared_data):
     noise = uniform_noise(model, images, labels, epsilon=4.0, batch_size=100).details
     details = projected_gradient_descent(model, images, labels, epsilon=4.0, batch_size=100, verbose=0).details
     clean = np.mean(details["before"] == labels)
-    print(clean, 1 - noise["fooled"].mean(), 1 - details["fooled"].mean())
     assert clean > 0.99
     assert 1 - noise["fooled"].mean() > clean - 0.02
     assert 1 - details["fooled"].mean() < 0.05
