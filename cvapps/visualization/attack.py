@@ -78,7 +78,7 @@ def named(sheet: Visualization, class_names: Sequence[Any]) -> Visualization:
         answers, probabilities = sheet.details[when], sheet.details[f"probabilities_{when}"]
         return [f"{class_names[i]} {row[i]:.2f}" for i, row in zip(answers, probabilities, strict=True)]
 
-    rows = [f"{a} \N{RIGHTWARDS ARROW} {b}" for a, b in zip(words("before"), words("after"), strict=True)]
+    rows = [f"{a}\n\N{RIGHTWARDS ARROW} {b}" for a, b in zip(words("before"), words("after"), strict=True)]
     return replace(sheet, rows=rows)
 
 

@@ -149,7 +149,7 @@ def test_the_sheet_shows_the_difference_around_grey(rng):
     assert_array_equal(sheet.columns["difference"], 127.5 + sheet.values)
     assert_array_equal(sheet.columns["difference x10"], 127.5 + 10 * sheet.values)
     first = ("ant", "bee", "cat", "dog")[sheet.details["before"][0]]
-    assert sheet.rows[0].startswith(f"{first} {sheet.details['probabilities_before'][0].max():.2f} ")
+    assert sheet.rows[0].startswith(f"{first} {sheet.details['probabilities_before'][0].max():.2f}\n")
 
 
 def test_mixed_precision_is_attacked_in_float32(rng):
