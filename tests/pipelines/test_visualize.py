@@ -1,6 +1,5 @@
-"""`python -m pipelines visualize`: a trained run's sheet as a file and in MLflow, and one line for each mistake."""
+"""`python -m pipelines visualize`: a run's sheet as a file and in MLflow, and one line for each mistake."""
 
-import dataclasses
 import json
 import shutil
 from functools import partialmethod
@@ -16,33 +15,39 @@ from cvapps import visualization
 from pipelines import recipe as recipes
 from pipelines import visualizations
 from pipelines.__main__ import main
+from pipelines.runs import RunFolder
 from pipelines.sync import sync
-from pipelines.tracked_run import Run
-from pipelines.train import train
+from pipelines.tracked_run import Run, open_run
 from pipelines.visualizations import LAYER, METHODS, PHOTO, SCORE, Method
 from tests.pipelines.mlflow_server import free_port
 
-SMALL = dataclasses.replace(recipes.quick(recipes.load("mlp_digits")), epochs=1, epoch_steps=5, precision="float32")
+RECIPE = recipes.load("mlp_digits")
 
 
 @pytest.fixture(scope="module")
-def _trained_home(tmp_path_factory):
-    """A home with one finished run, trained once for the whole file."""
-    folder = tmp_path_factory.mktemp("home") / "var"
+def _home_with_a_run(tmp_path_factory):
+    """A home with a finished run, tracked and as `train` leaves it, of a network that has learned nothing."""
+    home = tmp_path_factory.mktemp("home") / "var"
+    folder = RunFolder(home / "runs/mlp_digits/1")
+    folder.path.mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CVAPPS_HOME", str(folder))
+        patch.setenv("CVAPPS_HOME", str(home))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        train("mlp_digits", SMALL)
-    return folder
+        (folder.path / "recipe.json").write_text(recipes.to_json(RECIPE))
+        settings = dict(num_classes=10, input_shape=(*RECIPE.data.size, 3))
+        cvapps.create_model(RECIPE.model, **recipes.model_settings(RECIPE), **settings).save(folder.model)
+        open_run("mlp_digits", {}, {}, "mlp_digits", folder.tracked).finish()
+        folder.finish({"val_accuracy": 0.1})
+    return home
 
 
 @pytest.fixture
-def run_home(_trained_home, monkeypatch):
+def run_home(_home_with_a_run, monkeypatch):
     """The home with the finished run, whose pictures are gone after each test."""
-    monkeypatch.setenv("CVAPPS_HOME", str(_trained_home))
+    monkeypatch.setenv("CVAPPS_HOME", str(_home_with_a_run))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    yield _trained_home
-    shutil.rmtree(_trained_home / "visualizations", ignore_errors=True)
+    yield _home_with_a_run
+    shutil.rmtree(_home_with_a_run / "visualizations", ignore_errors=True)
 
 
 @pytest.fixture
@@ -97,6 +102,7 @@ def test_a_runs_sheet_is_a_file_and_a_picture_of_the_run(run_home):
     assert store(run_home).get_run(tracked["run_id"]).info.status == "FINISHED"
 
 
+@pytest.mark.slow
 def test_every_method_of_the_table_runs(run_home):
     settings = {
         "ascend_until_fooled": ("--class", "3", "--set", "steps=2"),
