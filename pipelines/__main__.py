@@ -93,6 +93,18 @@ def train(recipe, changes, quick):
 
 
 @main.command()
+@recipe_options
+@click.option("--begin", type=click.IntRange(1, 4), default=1, help="The step to begin with, where a try stopped.")
+def alternate(recipe, changes, quick, begin):
+    """Train RECIPE's Faster R-CNN in its paper's four steps."""
+    chosen = changed_recipe(recipe, changes, quick)
+    from pipelines.alternating import alternate as run
+
+    folder = run(recipe, chosen, begin)
+    click.echo(f"finished: {folder.path}; score it: python -m pipelines evaluate {folder.path.parent.name}")
+
+
+@main.command()
 @click.argument("recipe")
 def evaluate(recipe):
     """Measure the newest finished run of RECIPE on its held-out pictures."""

@@ -26,9 +26,10 @@ from pipelines.trainer import Trainer, build_trainer
 log = logging.getLogger(__name__)
 
 
-def train(name: str, recipe: Recipe) -> RunFolder:
+def train(name: str, recipe: Recipe, task: Task | None = None) -> RunFolder:
     """Trains `recipe` under the run name `name` and returns the finished run's folder.
 
+    `task` is the model's own, or that with other functions in some places.
     The final weights are the last ones (their moving average with `ema`), never the best by validation: the figure that
     is reported is then that of a held-out set. Raises Interrupted after Ctrl-C or SIGTERM (the checkpoint is written),
     Diverged where the loss became NaN (the batch is saved beside the checkpoint), ValueError for settings, data and
@@ -37,15 +38,16 @@ def train(name: str, recipe: Recipe) -> RunFolder:
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(recipe.seed)
     with open_run_folder(name, recipe) as folder:
-        data = task_of(recipe).open_data(recipe)
+        task = task or task_of(recipe)
+        data = task.open_data(recipe)
         epoch_steps = min(recipe.epoch_steps or data.steps_per_epoch, data.steps_per_epoch)
-        trainer = build_trainer(recipe, data, epoch_steps)
+        trainer = build_trainer(recipe, task, data, epoch_steps)
         params = {"recipe": name, **recipes.flatten(recipe)}
         tags = {**environment_tags(), "data.fingerprint": data.fingerprint}
         run = open_run(name, params, tags, name, folder.tracked)
         status: Status = "FAILED"
         try:
-            training = Training(name, recipe, data, epoch_steps, trainer, folder, run)
+            training = Training(name, recipe, task, data, epoch_steps, trainer, folder, run)
             training.show_beginning()
             training.fit()
             training.keep_result()
@@ -64,6 +66,7 @@ class Training:
 
     name: str
     recipe: Recipe
+    task: Task
     data: Opened
     epoch_steps: int
     trainer: Trainer
@@ -71,11 +74,6 @@ class Training:
     run: Run
     history: list[dict[str, float]] = field(default_factory=list)  # the finished epochs' metrics
     stop: StopWhenAsked = field(default_factory=StopWhenAsked)
-
-    @property
-    def task(self) -> Task:
-        """What the recipe's model is for."""
-        return task_of(self.recipe)
 
     def show_beginning(self) -> None:
         """Tracks what is known before the first step: the network and a batch as it sees it."""

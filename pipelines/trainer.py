@@ -13,7 +13,7 @@ from pipelines.optimizers import make_optimizer
 from pipelines.precision import scale_loss, use_precision
 from pipelines.recipe import Recipe, model_settings
 from pipelines.schedules import learning_rate
-from pipelines.tasks import Opened, task_of
+from pipelines.tasks import Opened, Task
 
 STRATEGIES = {"default": tf.distribute.get_strategy, "mirrored": tf.distribute.MirroredStrategy}
 
@@ -31,13 +31,12 @@ class Trainer:
         return self.average.in_place() if self.average else nullcontext()
 
 
-def build_trainer(recipe: Recipe, data: Opened, epoch_steps: int) -> Trainer:
+def build_trainer(recipe: Recipe, task: Task, data: Opened, epoch_steps: int) -> Trainer:
     """The recipe's model, optimizer, loss and metrics; every variable exists when this returns.
 
     Raises ValueError where the data has more classes than the model has outputs, and for first weights that are not
     there or fit nowhere.
     """
-    task = task_of(recipe)
     use_precision(recipe.precision)
     settings = {**task.settings(recipe, data), "input_shape": (*recipe.data.size, 3), **model_settings(recipe)}
     with STRATEGIES[recipe.strategy]().scope():

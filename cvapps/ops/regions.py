@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from cvapps.ops.boxes import area
+from cvapps.ops.region_reading import means_of_bins
 
 
 def pyramid_levels(boxes, lowest, highest, side=224, level=4):
@@ -29,9 +30,12 @@ def roi_align(features, boxes, stride, size, sampling=2, aligned=False):
     Cell centres are at whole numbers and a region has a side of at least one cell; `aligned` has the centres at halves,
     as those of pixels are, and regions as small as they come. Places up to one cell outside of the map read its border,
     farther ones 0. As torchvision's, but that a number of places that follows each region's size (its
-    `sampling_ratio=-1`) has no static shape. Raises ValueError for a sampling below 1.
+    `sampling_ratio=-1`) has no static shape. Of a map that isn't finite everywhere the regions are undefined. Raises
+    ValueError for a sampling below 1.
     """
-    return _align([features], [stride], ops.zeros_like(boxes[..., 0], dtype="int32"), boxes, size, sampling, aligned)
+    return means_of_bins(
+        [features], [stride], ops.zeros_like(boxes[..., 0], dtype="int32"), boxes, size, sampling, aligned
+    )
 
 
 def pyramid_roi_align(pyramid, boxes, size, sampling=2, aligned=False):
@@ -45,7 +49,7 @@ def pyramid_roi_align(pyramid, boxes, size, sampling=2, aligned=False):
     if not levels or levels != list(range(levels[0], levels[-1] + 1)):
         raise ValueError(f"expected a map for each level from the lowest to the highest; got {sorted(pyramid)}")
     which = pyramid_levels(boxes, levels[0], levels[-1]) - levels[0]
-    return _align([maps[k] for k in levels], [2**k for k in levels], which, boxes, size, sampling, aligned)
+    return means_of_bins([maps[k] for k in levels], [2**k for k in levels], which, boxes, size, sampling, aligned)
 
 
 def paste_masks(masks, boxes, height, width):
@@ -70,47 +74,3 @@ def paste_masks(masks, boxes, height, width):
 
     rows, columns = weights(y1, y2, height), weights(x1, x2, width)
     return rows @ ops.cast(masks, "float32") @ ops.swapaxes(columns, -1, -2)
-
-
-def _align(maps, strides, which, boxes, size, sampling, aligned):
-    """`roi_align` where each box reads from the map that `which`, int32 (N, R), says."""
-    if sampling < 1:
-        raise ValueError(f"expected at least one place in each direction of a bin; got sampling={sampling}")
-    sides = [tuple(ops.shape(x)[1:3]) for x in maps]
-    which = which[..., None]
-
-    def of_map(values):  # one for each map -> that of each box's map
-        found = values[0]
-        for k, value in enumerate(values[1:], 1):
-            found = ops.where(which == k, value, found)
-        return found
-
-    channels = maps[0].shape[-1]
-    cells = ops.concatenate([ops.reshape(x, (-1, h * w, channels)) for x, (h, w) in zip(maps, sides, strict=True)], 1)
-    areas = [h * w for h, w in sides]
-    height, width = of_map([h for h, _ in sides]), of_map([w for _, w in sides])
-    picture = ops.cumsum(ops.ones_like(which), axis=0) - 1  # N may be open
-    origin = picture * sum(areas) + of_map([sum(areas[:k]) for k in range(len(areas))])
-    boxes = ops.stop_gradient(ops.cast(boxes, "float32")) * of_map([1 / s for s in strides]) - 0.5 * aligned
-    steps = ((np.arange(size * sampling) + 0.5) / sampling).astype("float32")  # in bins
-
-    def along(start, end, side):  # for each place within a bin the cells before and behind it and their weights
-        extent = end - start if aligned else ops.maximum(end - start, 1)
-        place = start + extent / size * steps
-        edge = ops.cast(side, "float32")
-        inside = ops.cast(ops.logical_and(place >= -1, place <= edge), "float32")
-        place = ops.minimum(ops.maximum(place, 0), edge - 1)
-        low = ops.minimum(ops.maximum(ops.cast(place, "int32"), 0), side - 1)
-        part = place - ops.cast(low, "float32")
-        both = (low, (1 - part) * inside), (ops.minimum(low + 1, side - 1), part * inside)
-        return [(cell[..., i::sampling], weight[..., i::sampling]) for cell, weight in both for i in range(sampling)]
-
-    rows, columns = (along(boxes[..., k : k + 1], boxes[..., k + 2 : k + 3], s) for k, s in ((1, height), (0, width)))
-    cells = ops.reshape(cells, (-1, channels))
-    total = 0.0
-    for row, vertical in rows:
-        for column, horizontal in columns:
-            index = (origin + row * width)[..., :, None] + column[..., None, :]
-            weight = vertical[..., :, None] * horizontal[..., None, :]
-            total = total + weight[..., None] * ops.cast(ops.take(cells, index, axis=0), "float32")
-    return ops.cast(total / sampling**2, maps[0].dtype)

@@ -25,13 +25,20 @@ def roi_pool(features, boxes, stride, size):
     right_on, left_on, wide, some_columns = (x[..., None, :] for x in horizontal)
     # a maximum over any bin is that over four windows in its corners, whose sides are powers of two
     tables = [_windows(x, _longest(width, size), 2) for x in _windows(features, _longest(height, size), 1)]
-    stacked = ops.stack([table for row in tables for table in row], axis=1)
+    area = height * width
+    flat = [ops.reshape(table, (-1, area, channels)) for row in tables for table in row]
+    nothing = ops.zeros_like(features[:, 0, :1])  # what a bin without cells reads
+    cells = ops.reshape(ops.concatenate([*flat, nothing], axis=1), (-1, channels))
     picture = ops.cumsum(ops.ones_like(left), axis=0)[..., None, None] - 1  # N may be open
-    table = (picture * len(tables) + tall) * len(tables[0]) + wide
-    cells = ops.reshape(stacked, (-1, channels))
-    found = [ops.take(cells, (table * height + y) * width + x, axis=0) for y in (down, up) for x in (right_on, left_on)]
-    found = ops.maximum(ops.maximum(*found[:2]), ops.maximum(*found[2:]))
-    return ops.where(ops.logical_and(some_rows, some_columns)[..., None], found, ops.zeros_like(found))
+    some = ops.logical_and(some_rows, some_columns)
+    table = tall * len(tables[0]) + wide
+
+    def read(y, x):
+        place = ops.where(some, (table * height + y) * width + x, len(flat) * area)
+        return ops.take(cells, picture * (len(flat) * area + 1) + place, axis=0)
+
+    upper, lower = (ops.maximum(read(y, right_on), read(y, left_on)) for y in (down, up))
+    return ops.maximum(upper, lower)
 
 
 def _longest(side, size):

@@ -6,7 +6,7 @@ from keras import ops
 
 from cvapps.ops.boxes import iou
 
-BLOCK = 512  # boxes compared at once: the memory is BLOCK x BLOCK for each picture, however many boxes it has
+BLOCK = 256  # boxes compared at once: memory BLOCK x BLOCK for each picture, however many boxes; fits a core's cache
 
 
 def nms(boxes, scores, valid, threshold, count, classes=None):
@@ -52,55 +52,68 @@ class NonMaxSuppression(keras.Operation):
         worse = ops.where(flat == 0, 0.0, -flat)  # one zero: XLA sorts -0 before 0
         order = ops.cast(ops.argsort(ops.where(alive, worse, np.inf), axis=-1), "int32")
         alive, classes = (ops.take_along_axis(x, order, axis=1) for x in (alive, classes))
-        kept = self.greedy(ops.take_along_axis(boxes, order[..., None], axis=1), classes, alive, size)
+        place = self.greedy(ops.take_along_axis(boxes, order[..., None], axis=1), classes, alive, size)
         places = shape[-1] + missing
-        place = ops.where(kept, np.arange(places, dtype="int32"), places)
-        place = ops.pad(place, [(0, 0), (0, max(0, self.count - places))], constant_values=places)
-        place = ops.sort(place, axis=-1)[:, : self.count]
+        place = ops.pad(place, [(0, 0), (0, max(0, self.count - places))], constant_values=places)[:, : self.count]
         filled = place < places
         indices = ops.where(filled, ops.take_along_axis(order, ops.minimum(place, places - 1), axis=1), 0)
         return [ops.reshape(x, (*ops.shape(scores)[:-1], self.count)) for x in (indices, filled)]
 
     def greedy(self, boxes, classes, alive, size):
-        """Which to keep of ranked boxes (B, M, 4), classes (B, M) and bool (B, M) of those that count: bool (B, M).
+        """Which to keep of ranked boxes (B, M, 4), classes (B, M) and bool (B, M) of those that count: int32 (B, K).
 
-        Block by block: what earlier blocks kept suppresses first. Within a block each box that nothing kept overlaps
-        is kept, and again with what that changes; after k rounds the first k boxes are decided, mostly all of them.
-        It ends when `count` are kept.
+        Their places, the best first, and M after them; K is at least M or `count`. Block by block: what was kept before
+        suppresses first. Within a block each box that nothing kept overlaps is kept, and again with what that changes;
+        after k rounds the first k boxes are decided, mostly all of them. It ends when `count` are kept.
         """
-        blocks = boxes.shape[1] // size
-        boxes = ops.reshape(boxes, (-1, blocks, size, 4))
-        classes, alive = (ops.reshape(x, (-1, blocks, size)) for x in (classes, alive))
-        earlier = np.triu(np.ones((size, size), bool), 1)
-        number = np.arange(blocks, dtype="int32")
-        end = ops.max(ops.where(ops.any(alive, axis=-1), number + 1, 0), axis=-1)
+        places = boxes.shape[1]
+        part = min(size, self.count)  # as many of the kept are compared with a block at once
+        most = min(self.count, places)
+        room = -(-most // part) * part
+        number = np.arange(places // size, dtype="int32")
+        counts = ops.any(ops.reshape(alive, (-1, places // size, size)), axis=-1)
+        end = ops.max(ops.where(counts, number + 1, 0))
 
-        def overlaps(i, j):  # of block i, by rows, with block j
-            first, second = ops.take(boxes, i, axis=1), ops.take(boxes, j, axis=1)
-            same = ops.take(classes, i, axis=1)[:, :, None] == ops.take(classes, j, axis=1)[:, None]
-            return ops.logical_and(iou(first[:, :, None], second[:, None]) > self.threshold, same)
+        def block(x, i, size):
+            return ops.take(ops.reshape(x, (-1, x.shape[1] // size, size, *x.shape[2:])), i, axis=1)
 
-        def spare(mine, kept, overlap):  # what of mine no kept box overlaps
-            hit = ops.any(ops.logical_and(kept[:, :, None], overlap), axis=1)
-            return ops.logical_and(mine, ops.logical_not(hit))
+        def overlaps(first, second):  # of boxes and classes, by rows, with others: 1 or 0
+            (boxes, classes), (others, of_others) = first, second
+            over = iou(boxes[:, :, None], others[:, None]) > self.threshold
+            return ops.cast(ops.logical_and(over, classes[:, :, None] == of_others[:, None]), "float32")
+
+        def spare(mine, kept, overlap):  # what of mine no kept box overlaps, by a product because `any` is slow
+            hit = ops.matmul(ops.cast(kept, "float32")[:, None], overlap)[:, 0]
+            return ops.logical_and(mine, hit == 0)
+
+        def append(kept, filled, found):  # places behind those that are filled, int32 (B, 1)
+            after = np.arange(room, dtype="int32") - filled
+            moved = ops.take_along_axis(found, ops.clip(after, 0, size - 1), axis=1)
+            return ops.minimum(kept, ops.where(ops.logical_and(after >= 0, after < size), moved, places))
 
         def decide(i, kept):
-            mine = ops.while_loop(
-                lambda j, mine: j < i,
-                lambda j, mine: (j + 1, spare(mine, ops.take(kept, j, axis=1), overlaps(j, i))),
-                (0, ops.take(alive, i, axis=1)),
-            )[1]
-            within = ops.logical_and(overlaps(i, i), earlier)
+            here = block(boxes, i, size), block(classes, i, size)
+
+            def compare(j, mine):
+                chosen = block(kept, j, part)
+                near = ops.minimum(chosen, places - 1)
+                those = ops.take_along_axis(boxes, near[..., None], axis=1), ops.take_along_axis(classes, near, axis=1)
+                return j + 1, spare(mine, chosen < places, overlaps(those, here))
+
+            filled = ops.sum(ops.cast(kept < places, "int32"), axis=-1, keepdims=True)
+            longest = ops.max(filled)
+            mine = ops.while_loop(lambda j, mine: j * part < longest, compare, (0, block(alive, i, size)))[1]
+            within = overlaps(here, here) * np.triu(np.ones((size, size), "float32"), 1)
             mine = ops.while_loop(
                 lambda before, now: ops.any(ops.not_equal(before, now)),
                 lambda before, now: (now, spare(mine, now, within)),
                 (ops.zeros_like(mine), mine),
             )[1]
-            here = ops.equal(number, i)[:, None]
-            return i + 1, ops.logical_or(kept, ops.logical_and(here, mine[:, None]))
+            found = ops.sort(ops.where(mine, i * size + np.arange(size, dtype="int32"), places), axis=-1)
+            return i + 1, append(kept, filled, found)
 
         def unfinished(i, kept):
-            found = ops.sum(ops.cast(kept, "int32"), axis=(1, 2))
-            return ops.any(ops.logical_and(found < self.count, i < end))
+            return ops.logical_and(ops.any(kept[:, most - 1] == places), i < end)
 
-        return ops.reshape(ops.while_loop(unfinished, decide, (0, ops.zeros_like(alive)))[1], (-1, blocks * size))
+        nothing = ops.zeros_like(classes[:, :1]) + np.full(room, places, "int32")
+        return ops.while_loop(unfinished, decide, (0, nothing))[1]

@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 import cvapps
 from cvapps.metrics import CocoAP, Detections, Objects, VocAP
 from cvapps.metrics.proposals import box_iou
+from cvapps.training import JointlyTrained
 from pipelines import endpoints
 from pipelines.data import detection as pictures
 from pipelines.data.detection import DetectionData, HeldOut
@@ -51,7 +52,6 @@ def objective(model: keras.Model, recipe: Recipe, data: DetectionData):
     Raises ValueError for a detector that has no learner or takes more than a picture, and where the recipe names a
     loss, which is a place of the detector here.
     """
-    builder = cvapps.model_info(recipe.model).builder
     if recipe.loss:
         raise ValueError(f"a detector's losses are settings of {recipe.model}, not the recipe's loss {recipe.loss!r}")
     if len(model.inputs) > 1:
@@ -59,9 +59,19 @@ def objective(model: keras.Model, recipe: Recipe, data: DetectionData):
             f"{recipe.model} takes {[x.name for x in model.inputs]}, and a recipe's data gives pictures alone: train "
             f"it by compile and fit on proposals of cvapps.detection.objectness, or a detector that proposes by itself"
         )
+    return learning(spec_of(recipe, data).learner(model), model)
+
+
+def spec_of(recipe: Recipe, data: DetectionData):
+    """The detector's places as one value. Raises ValueError for a detector that has none."""
+    builder = cvapps.model_info(recipe.model).builder
     if not hasattr(builder, "spec"):
         raise ValueError(f"{recipe.model} has no spec, whose learner a recipe trains")
-    learner = builder.spec(**{**places(recipe), **settings(recipe, data)}).learner(model)
+    return builder.spec(**{**places(recipe), **settings(recipe, data)})
+
+
+def learning(learner: JointlyTrained, model: keras.Model):
+    """What `objective` gives of a learner and of the detector that shares its layers."""
     learner.detector = model
     return learner, {}, learner.joint_terms
 

@@ -17,6 +17,7 @@ from pipelines.data.classification import open_data
 from pipelines.evaluate import evaluate
 from pipelines.recipe import Data, Optimizer, Recipe, load, override, quick
 from pipelines.schedules import learning_rate
+from pipelines.tasks import classification
 from pipelines.train import train
 from pipelines.trainer import build_trainer
 from tests.pipelines.data.samples import class_folders
@@ -81,7 +82,7 @@ def arrays(folder):
 def test_the_training_loss_is_the_weighted_sum_by_hand(weight, rng):
     settings = {"auxiliary": True, "dropout": 0.0}
     recipe = dataclasses.replace(RECIPE, settings=settings, auxiliary_weight=weight)
-    model = build_trainer(recipe, open_data(recipe), 5).model
+    model = build_trainer(recipe, classification.TASK, open_data(recipe), 5).model
     x, truth = rng.uniform(0, 255, (4, 16, 16, 3)).astype("float32"), np.eye(10, dtype="float32")[[1, 3, 5, 9]]
     for step, training in ((model.test_on_batch, False), (model.train_on_batch, True)):
         logits = {name: keras.ops.convert_to_numpy(y) for name, y in model(x, training=training).items()}

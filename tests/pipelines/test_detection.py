@@ -268,7 +268,7 @@ def test_a_stopped_run_goes_on_bit_for_bit_with_the_losses_state(finished, recip
 
 
 def test_the_state_of_a_trainer_holds_the_losses_variables(recipe):
-    trainer = build_trainer(recipe, detection.open_data(recipe), 5)
+    trainer = build_trainer(recipe, detection.TASK, detection.open_data(recipe), 5)
     paths = [v.path for v in trainer.state]
     assert len(set(map(id, trainer.state))) == len(paths)
     for part in ("seed_generator", "pixel_loss/calls", "pixel_loss/total"):
@@ -314,7 +314,7 @@ def test_what_does_not_fit(recipe):
         (dict(loss="focal"), "losses are settings of finder, not the recipe's loss 'focal'"),
     ):
         with pytest.raises(ValueError, match=message):
-            build_trainer(dataclasses.replace(recipe, **changes), data, 3)
+            build_trainer(dataclasses.replace(recipe, **changes), detection.TASK, data, 3)
     image, proposals = keras.Input((64, 64, 3), name="image"), keras.Input((5, 4), name="proposals")
     model = keras.Model({"image": image, "proposals": proposals}, {"boxes": proposals}, name="fast")
     with pytest.raises(ValueError, match=r"takes \['image', 'proposals'\], and a recipe's data gives pictures alone"):
@@ -322,7 +322,7 @@ def test_what_does_not_fit(recipe):
 
 
 def test_the_detector_and_its_learner_are_of_the_same_weights(recipe):
-    model = build_trainer(recipe, detection.open_data(recipe), 3).model
+    model = build_trainer(recipe, detection.TASK, detection.open_data(recipe), 3).model
     prediction = detection.TASK.inference(model)
     assert {id(v) for v in prediction.weights} <= {id(v) for v in model.weights}
     assert set(prediction.output) == {"boxes", "scores", "classes", "masks"}

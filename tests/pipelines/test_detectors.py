@@ -10,8 +10,10 @@ import pytest
 import cvapps
 from pipelines import endpoints
 from pipelines import recipe as recipes
+from pipelines.alternating import alternate
 from pipelines.evaluate import evaluate
 from pipelines.found import found_in
+from pipelines.runs import latest_finished
 from pipelines.tasks import detection
 from pipelines.train import train
 from tests.pipelines import capi
@@ -93,3 +95,45 @@ def test_every_recipe_of_a_detector_sets_places_that_it_has():
             cvapps.registry.check_type(f"{name}'s {place}", value, hints[place])
         assert builder.spec(**detection.places(recipe)).input_shape == (*recipe.data.size, 3)
         assert recipes.from_json(recipes.to_json(recipe)) == recipe
+
+
+@pytest.mark.slow
+def test_a_detector_learns_by_turns():
+    """Ren et al. 2015, section 3.2: what each of the four runs moves, and that the last one's detector is one."""
+    recipe = few_steps("faster_rcnn")
+    folder = alternate("turns", recipe)
+    first, second, third, fourth = (
+        keras.saving.load_model(latest_finished(f"turns_step{i}").model, compile=False) for i in range(1, 5)
+    )
+    assert folder.model == latest_finished("turns_step4").model
+    second = second.get_layer(recipe.model)  # Fast R-CNN, beside the first step's proposals
+
+    def parts(model):
+        own = {"rpn": {}, "box_head": {}, "shared": {}}
+        for layer in model.layers:
+            part = own[layer.name if layer.name in own else "shared"]
+            part |= {variable.path: variable.numpy() for variable in layer.weights}
+        return own
+
+    def equal(a, b, part):
+        a, b = parts(a)[part], parts(b)[part]
+        assert a
+        assert list(a) == list(b)
+        return all(np.array_equal(a[path], b[path]) for path in a)
+
+    assert not equal(first, second, "shared")  # convolutions of their own
+    assert equal(second, third, "shared")
+    assert equal(third, fourth, "shared")
+    assert not equal(first, third, "rpn")
+    assert equal(third, fourth, "rpn")
+    assert equal(second, third, "box_head")
+    assert not equal(third, fourth, "box_head")
+    assert set(folder.result) >= {"rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss"}
+    assert "AP50" in evaluate(folder)
+
+
+def test_only_what_proposes_can_take_turns():
+    with pytest.raises(ValueError, match="retinanet_resnet50 has no proposal network"):
+        alternate("turns", few_steps("retinanet"))
+    with pytest.raises(FileNotFoundError, match="no finished run of 'never_step2'"):
+        alternate("never", few_steps("faster_rcnn"), begin=3)
