@@ -103,7 +103,11 @@ def synthesize(
     network takes, which then sees their middle. What raises ValueError is as in `codes_of` and `ascend`.
     """
     rate = 8 / 12 * float(np.mean(allowed.high - allowed.low))
-    falling = lambda: keras.optimizers.SGD(keras.optimizers.schedules.PolynomialDecay(rate, how.steps, 0.0))
-    how = replace(how, parameterization=codes_of(generator, allowed), optimizer=falling)
+    steps = how.steps
+    how = replace(
+        how,
+        parameterization=codes_of(generator, allowed),
+        optimizer=lambda: keras.optimizers.SGD(keras.optimizers.schedules.PolynomialDecay(rate, steps, 0.0)),
+    )
     size = generator.output_shape[1:3]
     return ascend(model, objective, how, count=count, size=size, seed=seed, verbose=verbose)

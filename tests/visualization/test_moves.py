@@ -41,7 +41,10 @@ def test_moves_go_in_their_order(rng):
     """Turned left by a right angle and then shifted down by two: a dot above the middle goes left, and then down."""
     picture = np.full((1, 9, 9, 1), GREY)
     picture[0, 2, 4] = 255
-    down = lambda random, room: np.array([[1.0, 0, -2], [0, 1, 0]])
+
+    def down(random, room):
+        return np.array([[1.0, 0, -2], [0, 1, 0]])
+
     found = seen(picture, together((rotate([90]), down), rng, (0, 0)), 9, 9)
     assert np.argwhere(found > 200).tolist() == [[0, 6, 2, 0]]
     other = seen(picture, together((down, rotate([90])), rng, (0, 0)), 9, 9)
