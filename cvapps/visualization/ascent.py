@@ -17,7 +17,7 @@ from cvapps.analysis.graph import functional
 from cvapps.visualization.moves import Move, moved, together
 from cvapps.visualization.networks import in_float32, read
 from cvapps.visualization.objectives import Objective
-from cvapps.visualization.parameterizations import Parameterization, Shape, pixels
+from cvapps.visualization.parameterizations import GREY, Parameterization, Shape
 from cvapps.visualization.regularizers import Regularizer
 from cvapps.visualization.result import Visualization
 
@@ -51,7 +51,7 @@ class Ascent:
     gradient of objective minus `penalty(values)`, and then the regularizers change the values in turn.
     """
 
-    parameterization: Callable[[Shape], Parameterization] = pixels()
+    parameterization: Callable[[Shape], Parameterization] = GREY
     moves: Sequence[Move] = ()
     penalty: Callable[[Any], Any] = no_penalty
     direction: Callable[[Any], Any] = steepest

@@ -73,8 +73,7 @@ def visualize_class(
     for first in range(0, len(numbers), batch_size):
         scores = [class_score(number, output) for number in numbers[first : first + batch_size]]
         objective = one_each(scores, "class scores")
-        settings = dict(count=len(scores), size=size, seed=seed + first, verbose=verbose)
-        parts.append(ascend(model, objective, how, **settings))
+        parts.append(ascend(model, objective, how, count=len(scores), size=size, seed=seed + first, verbose=verbose))
     pictures = np.concatenate([part.values for part in parts])
     chosen = probabilities(model, pictures, output, batch_size)[np.arange(len(numbers)), numbers]
     joined = {name: np.concatenate([part.details[name] for part in parts]) for name in ("reached", "values")}

@@ -12,10 +12,11 @@ from cvapps.visualization.networks import in_float32, read
 
 COMPONENTS = 50
 PERPLEXITY = 30.0  # scikit-learn's; a third of the pictures where there are few
+FEW = 1000  # up to here the sums over all pairs take less time than the approximation, whose threads wait on each other
 
 
 def codes(model: keras.Model, images: np.ndarray, layer: str, batch_size: int) -> np.ndarray:
-    """What a layer answers to each picture, as a vector: [N, H, W, C] -> [N, D]. Raises ValueError without the layer."""
+    """What a layer answers to each picture, as a vector: [N, H, W, C] -> [N, D]. ValueError without the layer."""
     reader = read(in_float32(model), (layer,))
     found = []
     for first in range(0, len(images), batch_size):
@@ -37,6 +38,7 @@ def clusters(vectors: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np
     components = min(COMPONENTS, number - 1, vectors.shape[1])
     reduced = PCA(components, random_state=seed).fit_transform(vectors.astype("float64"))
     perplexity = min(PERPLEXITY, (number - 1) / 3)
-    places = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(reduced)
+    method = "exact" if number <= FEW else "barnes_hut"
+    places = TSNE(2, perplexity=perplexity, init="pca", method=method, random_state=seed).fit_transform(reduced)
     found = KMeans(count, n_init=10, random_state=seed).fit(places)
     return places, found.labels_, found.cluster_centers_

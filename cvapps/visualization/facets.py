@@ -1,10 +1,10 @@
-"""The different looks of one class: clusters of its pictures by the network's own codes, an ascent from each one's mean.
+"""The different looks of one class: clusters of its pictures by the network's codes, an ascent from each one's mean.
 
 Nguyen, Yosinski & Clune 2016, arXiv:1602.03616, algorithm 1 and section 2. PHASES, their rates and fidelities are those
-of the authors' program for mean pictures: total variation is taken out after each step, the second phase is on a picture
-a fifth larger through a wandering window, the third in the centre alone, where the subject is to be. They were tuned
-for CaffeNet. Differences: the centre is the picture's, not the window's, the whole picture is denoised, and the
-denoiser finds the same minimum in another way.
+of the authors' program for mean pictures: total variation is taken out after each step, the second phase is on a
+picture a fifth larger through a wandering window, the third in the centre alone, where the subject is to be. They were
+tuned for CaffeNet. Differences: the centre is the picture's, not the window's, the whole picture is denoised, and the
+denoiser seeks the same minimum in another way.
 """
 
 from collections.abc import Callable, Sequence
@@ -60,7 +60,7 @@ def phase(
         moves=moves,
         direction=direction,
         optimizer=lambda: keras.optimizers.SGD(keras.optimizers.schedules.PolynomialDecay(rates[0], steps, rates[1])),
-        regularizers=(total_variation(*(1 / fidelity for fidelity in fidelities), steps),),
+        regularizers=(total_variation(1 / fidelities[0], 1 / fidelities[1], steps),),
         steps=steps,
     )
     return Phase(how, enlarge)

@@ -46,6 +46,9 @@ def pixels(mean: Any = 127.5, deviation: float = 0.0) -> Callable[[Shape], Param
     return of
 
 
+GREY = pixels()  # around mid grey, from a grey picture
+
+
 def pixels_of(pictures: np.ndarray) -> Callable[[Shape], Parameterization]:
     """The pixels themselves, which start as the given pictures [N, H, W, C] in [0, 255].
 

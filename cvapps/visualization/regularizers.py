@@ -27,7 +27,7 @@ def every(steps: int, regularizer: Regularizer) -> Regularizer:
 def gaussian_blur(deviation: float) -> Regularizer:
     """Convolves with a Gaussian of that deviation in pixels: (N, H, W, C) -> (N, H, W, C).
 
-    Four deviations long to each side, and the border is a mirror that repeats its pixels.
+    Four deviations long to each side, and beyond the border the picture goes on as in a mirror.
     """
     reach = round(4 * deviation)
     window = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)

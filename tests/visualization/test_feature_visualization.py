@@ -60,7 +60,9 @@ def test_diversity_makes_pictures_differ(model):
     """The Gram matrices of three pictures of one channel are further apart with the term, in float64 by hand."""
 
     def cosine(pictures):
-        maps = np.asarray(ops.convert_to_numpy(keras.Model(model.input, model.get_layer("first").output)(pictures)), float)
+        maps = np.asarray(
+            ops.convert_to_numpy(keras.Model(model.input, model.get_layer("first").output)(pictures)), float
+        )
         flat = maps.reshape(3, -1, 8)
         grams = np.einsum("npi,npj->nij", flat, flat).reshape(3, -1)
         grams /= np.linalg.norm(grams, axis=1, keepdims=True)
