@@ -4,7 +4,7 @@ VENV ?= .venv
 PORT ?= 5000
 STORE = $(or $(CVAPPS_HOME),$(CURDIR)/var)
 python = $(VENV)/bin/python
-on_any_backend = tests/contract tests/classification tests/analysis tests/layers tests/losses tests/metrics tests/ops tests/parity/test_addons.py
+on_any_backend = tests/contract tests/classification tests/analysis tests/layers tests/losses tests/metrics tests/ops tests/visualization tests/parity/test_addons.py
 
 .PHONY: setup demo test test-all test-jax parity-addons parity-torch lint types check bench ui serve notebook readme requirements clean
 

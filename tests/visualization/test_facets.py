@@ -49,6 +49,7 @@ def test_facets_of_a_digit(ones):
 
 def test_far_groups_are_the_clusters(rng):
     """Three clouds of vectors far from each other come out as three clusters, whatever their numbers."""
+    pytest.importorskip("sklearn")
     truth = np.repeat([0, 1, 2], [20, 12, 16])
     vectors = 100 * rng.standard_normal((3, 80))[truth] + rng.standard_normal((48, 80))
     places, found, centres = clusters(vectors, 3, seed=0)
