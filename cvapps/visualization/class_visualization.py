@@ -31,7 +31,7 @@ CLASS_VISUALIZATION = Ascent(
 # the rows of Table 1, named by what the caption of figure 4 sees in them, each with the rate that suits it here
 TABLE_1 = {
     "mid_frequency": (4.0, (every(4, gaussian_blur(0.5)), clip_small_norm(50))),
-    "high_frequency": (4.0, (decay(0.3), clip_small_norm(20))),
+    "high_frequency": (8.0, (decay(0.3), clip_small_norm(20))),
     "low_frequency": (4.0, (decay(0.0001), every(4, gaussian_blur(1.0)))),
     "important_pixels": (0.3, (every(4, gaussian_blur(0.5)), clip_small_contribution(90))),
 }

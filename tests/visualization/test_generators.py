@@ -30,7 +30,7 @@ def test_digits_are_made_as_their_class():
     real, _ = digits.pictures()
     real = real.reshape(len(real), -1)
     distances = [np.sqrt(((real - picture) ** 2).mean(1)).min() for picture in found.values.reshape(10, -1)]
-    assert np.median(distances) < 60  # grey levels; free ascents, mostly black and white, are above 100
+    assert np.median(distances) < 60  # grey levels; measured 35, and 116 for ascents in pixels
 
 
 def test_the_range_is_three_deviations_around_the_mean_and_no_lower_than_seen(rng):
