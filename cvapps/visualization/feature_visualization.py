@@ -1,8 +1,9 @@
 """What a feature of a network looks for, as clean pictures.
 
 Olah, Mordvintsev & Schubert 2017, doi:10.23915/distill.00007. The moves, Adam's rate and the decorrelated Fourier space
-are those of the article's appendix; it takes 2560 steps, here it is 256, after which pictures change little (give
-`replace(FEATURE_VISUALIZATION, steps=2560)` for the article's).
+are those of the article's appendix, which takes 2560 steps; here it is a tenth, for a processor's sake, and
+`replace(FEATURE_VISUALIZATION, steps=2560)` is the article's. Its padding is what `moves` reads outside of a picture.
+The moves are in pixels, for pictures of 32 and more; smaller ones need smaller moves.
 """
 
 import keras
