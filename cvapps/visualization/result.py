@@ -5,12 +5,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import keras
 import numpy as np
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 CELL = 2.2  # inches of one picture
 
@@ -37,9 +35,15 @@ class Visualization:
         if self.rows and len(self.rows) != count:
             raise ValueError(f"expected a name for each of {count} rows, got {len(self.rows)}")
 
-    def figure(self) -> "Figure":
-        """The sheet as a Matplotlib figure, made without pyplot. A single column is laid out as a square of cells."""
-        from matplotlib.figure import Figure
+    def figure(self) -> Any:
+        """The sheet as a Matplotlib figure, made without pyplot. A single column is laid out as a square of cells.
+
+        Raises ImportError without matplotlib.
+        """
+        try:
+            from matplotlib.figure import Figure
+        except ImportError as error:
+            raise ImportError("drawing needs matplotlib: pip install 'cvapps[plot]'") from error
 
         count, kinds = len(self.values), len(self.columns)
         cells = [(i, name) for i in range(count) for name in self.columns]
@@ -72,9 +76,10 @@ class Visualization:
         if "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None:
             sys.modules["IPython"].display.display(self)
         else:
-            from PIL import Image
+            from matplotlib.image import imread
 
-            Image.open(io.BytesIO(self._repr_png_())).show(self.title)
+            pixels = imread(io.BytesIO(self._repr_png_()))
+            keras.utils.array_to_img(255 * pixels, data_format="channels_last", scale=False).show(self.title)
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()

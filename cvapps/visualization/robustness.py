@@ -6,7 +6,7 @@ The form of Madry et al. 2017, arXiv:1706.06083, figure 6.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,9 +15,6 @@ from cvapps.visualization.adversarial import fast_gradient_sign
 from cvapps.visualization.classifier import check_positive
 from cvapps.visualization.projected_gradient import projected_gradient_descent, uniform_noise
 from cvapps.visualization.result import Visualization
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ATTACKS: Mapping[str, Callable[..., Visualization]] = {
     "uniform noise": uniform_noise,
@@ -35,9 +32,12 @@ class Robustness:
     epsilons: np.ndarray
     accuracies: Mapping[str, np.ndarray]
 
-    def figure(self) -> "Figure":
-        """The curves as a Matplotlib figure, made without pyplot."""
-        from matplotlib.figure import Figure
+    def figure(self) -> Any:
+        """The curves as a Matplotlib figure, made without pyplot. Raises ImportError without matplotlib."""
+        try:
+            from matplotlib.figure import Figure
+        except ImportError as error:
+            raise ImportError("drawing needs matplotlib: pip install 'cvapps[plot]'") from error
 
         figure = Figure(figsize=(5.6, 3.8), layout="constrained")
         axes = figure.subplots()
