@@ -84,11 +84,7 @@ def integrated_gradients(
         raise ValueError(f"expected at least one step, got {steps}")
     asked = explained(model, images, of, batch_size)
     pictures, gradients = asked.pictures, asked.gradients()
-    start = np.asarray(baseline, "float32")
-    if np.broadcast_shapes(start.shape, pictures.shape) != pictures.shape:
-        raise ValueError(f"expected a baseline that broadcasts to {list(pictures.shape)}, got {list(start.shape)}")
-    if not np.all((start >= 0) & (start <= 255)):
-        raise ValueError("expected a baseline in [0, 255]")
+    start = _checked_baseline(baseline, pictures.shape)
     way = pictures - start
     places, weights = np.polynomial.legendre.leggauss(steps)
     total = np.zeros(pictures.shape)
@@ -96,13 +92,23 @@ def integrated_gradients(
     for place, weight in zip((places + 1) / 2, weights / 2, strict=True):
         total += weight * in_batches(gradients, batch_size, start + np.float32(place) * way, asked.labels)[1]
         progress.add(1)
-    whole = np.broadcast_to(start, pictures.shape)
-    ends = [in_batches(gradients, batch_size, end, asked.labels)[0] for end in (pictures, whole)]
+    ends = [in_batches(gradients, batch_size, end, asked.labels)[0] for end in (pictures, start)]
     attributions = total * way
     difference = ends[0].astype("float64") - ends[1]
     gap = attributions.sum(axis=(1, 2, 3)) - difference
     found = attributions.astype("float32")
     return _sheet("Integrated gradients", "attribution", asked, found, difference=difference, gap=gap)
+
+
+def _checked_baseline(baseline: float | np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    found = np.asarray(baseline, "float32")
+    try:
+        start = np.broadcast_to(found, shape)
+    except ValueError as error:
+        raise ValueError(f"expected a baseline that broadcasts to {list(shape)}, got {list(found.shape)}") from error
+    if not np.all((start >= 0) & (start <= 255)):
+        raise ValueError(f"expected a baseline in [0, 255], got {start.min():g} to {start.max():g}")
+    return start
 
 
 def _sheet(title: str, name: str, asked: Explained, found: np.ndarray, **details: np.ndarray) -> Visualization:

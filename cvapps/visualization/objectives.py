@@ -70,12 +70,13 @@ def neuron(layer: str, index: int, place: tuple[int, int] | None = None) -> Obje
 
 
 def peak(layer: str, index: int) -> Objective:
-    """The largest value of one channel over its places."""
-    return Objective(
-        f"{layer}, channel {index} at its peak",
-        (layer,),
-        lambda found: ops.max(_by_place(_channel(found[layer], index)), axis=-1),
-    )
+    """The largest value of one channel over its places; of equal ones, as a cap makes them, the first."""
+
+    def value(found):
+        plane = _by_place(_channel(found[layer], index))
+        return ops.sum(plane * ops.one_hot(ops.argmax(plane, axis=-1), ops.shape(plane)[1]), axis=-1)
+
+    return Objective(f"{layer}, channel {index} at its peak", (layer,), value)
 
 
 def direction(layer: str, vector: np.ndarray) -> Objective:
