@@ -1,8 +1,6 @@
 """First-layer filters beside what they resemble: principal components of natural pictures, Gaussian derivatives.
 
-Olshausen & Field 1996, "Emergence of simple-cell receptive field properties by learning a sparse code for natural
-images", Nature 381, on what principal components of patches look like; Zeiler & Fergus 2013, arXiv:1311.2901, Figure 5,
-on looking at a first layer. The bank is `gaussian_derivatives`.
+Zeiler & Fergus 2013, arXiv:1311.2901, section 4.1 and Figure 5, on looking at a first layer.
 """
 
 import math
@@ -15,6 +13,7 @@ from cvapps.analysis.graph import leaves
 from cvapps.registry import nearest
 from cvapps.visualization.gaussian_derivatives import gaussian_derivatives
 from cvapps.visualization.networks import checked_images
+from cvapps.visualization.patch_components import patch_components
 from cvapps.visualization.result import Visualization, signed_pictures
 
 PARTS = (0.1, 0.15, 0.2, 0.3)  # deviations of the derivatives, as parts of the kernel's side
@@ -33,30 +32,6 @@ def first_filters(model: keras.Model, layer: str | None = None) -> np.ndarray:
         raise ValueError(f"{model.name} has no convolution {layer!r}; {nearest(layer, convolutions)}")
     kernel = convolutions[layer or next(iter(convolutions))].kernel
     return np.moveaxis(keras.ops.convert_to_numpy(keras.ops.cast(kernel, "float32")), -1, 0)
-
-
-def patch_components(
-    images: np.ndarray, size: int, count: int, *, patches: int = 20_000, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures [N, H, W, C] -> the principal components [count, size, size, C] of their patches, and their variances.
-
-    Patches are drawn from all places alike; from each its own mean is taken, and from all the mean patch. Components
-    have norm one, the largest variance first. Raises ValueError for a patch larger than the pictures and for more
-    components than a patch has values or than there are patches.
-    """
-    number, height, width, channels = images.shape
-    if not 1 <= size <= min(height, width):
-        raise ValueError(f"expected a patch of 1 to {min(height, width)} pixels, got {size}")
-    if not 1 <= count <= min(size * size * channels, patches):
-        raise ValueError(f"expected 1 to {min(size * size * channels, patches)} components, got {count}")
-    random = np.random.default_rng(seed)
-    windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(1, 2))
-    which = (random.integers(n, size=patches) for n in (number, height - size + 1, width - size + 1))
-    drawn = windows[tuple(which)].transpose(0, 2, 3, 1).reshape(patches, -1).astype("float64")
-    drawn -= drawn.mean(axis=1, keepdims=True)
-    variances, components = np.linalg.eigh(np.cov(drawn, rowvar=False).reshape(drawn.shape[1], -1))
-    order = np.argsort(-variances)[:count]
-    return components.T[order].reshape(count, size, size, channels), variances[order]
 
 
 def match(filters: np.ndarray, bank: dict[str, np.ndarray]) -> tuple[list[str], np.ndarray]:
@@ -89,7 +64,7 @@ def compare_filters(
     pictures = checked_images(model, images)
     if channels != pictures.shape[-1]:
         raise ValueError(f"expected a layer that reads {pictures.shape[-1]} channels, as pictures have; got {channels}")
-    shown = min(count, size * size * channels)
+    shown = min(count, size * size * channels - 1)  # patches less their means span one dimension fewer
     components, variances = patch_components(pictures, size, shown, patches=patches, seed=seed)
     bank = gaussian_derivatives(size, sorted({max(SMALLEST, round(part * size, 2)) for part in PARTS}))
     names, correlations = match(filters, bank)

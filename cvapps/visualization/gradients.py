@@ -14,6 +14,8 @@ from cvapps.visualization.explained import Explained, Subject, explained, in_bat
 from cvapps.visualization.relu_rules import PLAIN, Rule, with_rule
 from cvapps.visualization.result import Visualization, magnitude_pictures, signed_pictures
 
+DRAWN_UP_TO = 99  # percent of the values
+
 
 def saliency(
     model: keras.Model, images: Any, of: Subject = None, *, rule: Rule = PLAIN, batch_size: int = 16
@@ -27,8 +29,8 @@ def saliency(
     ruled = model if rule is PLAIN else with_rule(model, rule)
     asked = explained(ruled, images, of, batch_size)
     scores, found = in_batches(asked.gradients(), batch_size, asked.pictures, asked.labels)
-    name = "gradient" if rule is PLAIN else f"{rule.name} gradient"
-    return _sheet("Saliency", name, asked, found, scores=scores)
+    kind = "" if rule is PLAIN else f"{rule.name} "
+    return _sheet("Saliency", f"{kind}gradient", asked, found, scores=scores)
 
 
 def smooth_grad(
@@ -112,5 +114,8 @@ def _checked_baseline(baseline: float | np.ndarray, shape: tuple[int, ...]) -> n
 
 
 def _sheet(title: str, name: str, asked: Explained, found: np.ndarray, **details: np.ndarray) -> Visualization:
-    columns = {"image": asked.pictures, name: signed_pictures(found), "magnitude": magnitude_pictures(found)}
+    """Drawn up to a percentile, as Smilkov et al. advise: beside the few largest values all others would be dark."""
+    cap = np.percentile(np.abs(found), DRAWN_UP_TO, axis=(1, 2, 3), keepdims=True)
+    drawn = np.clip(found, -cap, cap)
+    columns = {"image": asked.pictures, name: signed_pictures(drawn), "magnitude": magnitude_pictures(drawn)}
     return Visualization(title, columns, found, asked.rows, {"labels": asked.labels, **details})

@@ -16,6 +16,7 @@ import numpy as np
 
 from cvapps.analysis import receptive_field
 from cvapps.visualization.gradients import saliency
+from cvapps.visualization.networks import read
 from cvapps.visualization.objectives import peak
 from cvapps.visualization.relu_rules import GUIDED, Rule
 from cvapps.visualization.result import Visualization, signed_pictures
@@ -55,7 +56,7 @@ def top_patches(
     channel that doesn't exist, for no pictures and for a `count` under one.
     """
     best = strongest(model, images, layer, index, count=count, batch_size=batch_size, verbose=verbose)
-    boxes = _fields(model, layer, best.places, best.pictures.shape[1:3])
+    boxes = _fields(model, layer, best.places, best.pictures.shape[1:])
     columns = {"patch": _cut(best.pictures, boxes, MARGIN)}
     for name, project in projections.items():
         columns[name] = signed_pictures(_cut(project(model, best.pictures, layer, index), boxes, 0.0))
@@ -64,10 +65,11 @@ def top_patches(
     return Visualization(f"{layer}, channel {index}", columns, best.values, rows, details)
 
 
-def _fields(model: keras.Model, layer: str, places: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def _fields(model: keras.Model, layer: str, places: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Places (N, 2) of a layer -> the boxes [N, 4] that they see, x1 y1 x2 y2 with x2 and y2 beyond the last pixel."""
-    field, ends = receptive_field(model)[layer], []
-    for i, side in enumerate(shape):
+    picture = keras.Input(shape)  # of known size, where the model's own may be open
+    field, ends = receptive_field(keras.Model(picture, read(model, [layer])([picture]))).rows[-1], []
+    for i, side in enumerate(shape[:2]):
         size, jump, start = field.size[i], field.jump[i], field.start[i]
         first = [_edge(start, jump, place) for place in places[:, i]] if size < side else [0] * len(places)
         ends.append((np.array(first), np.array(first) + (math.ceil(size) if size < side else side)))

@@ -121,5 +121,6 @@ def test_bad_input():
         top_patches(model, images / 255, LAYER, 0)
     image = keras.Input((None, None, 3), name="image")
     open_sized = keras.Model(image, layers.Conv2D(4, 3, name="conv")(image))
+    assert top_patches(open_sized, pictures(1, 8), "conv", 0, verbose=0).columns["patch"].shape == (1, 3, 3, 3)
     with pytest.raises(ValueError, match="expected pictures of one size"):
         top_patches(open_sized, iter([pictures(2, 8), pictures(2, 9)]), "conv", 0, verbose=0)
