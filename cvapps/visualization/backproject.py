@@ -4,7 +4,8 @@ Zeiler & Fergus 2013, arXiv:1311.2901, section 2.1. All of the layer's map but o
 is undone in turn: pooling by putting values back to the switches, a ReLU by rectifying what is led back, a convolution
 or dense layer by its filters transposed, without biases. The paper has no more kinds of layers. Here batch
 normalization's scale, padding, averages, reshaping and the rescaling of the pixels are transposed as the linear maps
-that they are, and local response normalization, which has no linear reverse, is passed over.
+that they are, and local response normalization, which has no linear reverse, is passed over. The paper leads back what
+a ReLU let pass; of a layer without one the strongest value may be negative, and goes back with its sign.
 """
 
 from collections.abc import Callable
