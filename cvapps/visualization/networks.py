@@ -23,7 +23,7 @@ def in_float32(model: keras.Model) -> keras.Model:
         return model
 
     def clone(layer):
-        if is_functional(layer):
+        if is_functional(layer) or isinstance(layer, keras.Sequential):
             return in_float32(layer)
         policy = {"dtype": "float32"} if isinstance(layer, keras.layers.Layer) else {}
         return type(layer).from_config({**layer.get_config(), **policy})

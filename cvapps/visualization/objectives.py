@@ -69,6 +69,16 @@ def neuron(layer: str, index: int, place: tuple[int, int] | None = None) -> Obje
     return Objective(f"{layer}, neuron {index}{at}", (layer,), value)
 
 
+def peak(layer: str, index: int) -> Objective:
+    """The largest value of one channel over its places; of equal ones, as a cap makes them, the first."""
+
+    def value(found):
+        plane = _by_place(_channel(found[layer], index))
+        return ops.sum(plane * ops.one_hot(ops.argmax(plane, axis=-1), ops.shape(plane)[1]), axis=-1)
+
+    return Objective(f"{layer}, channel {index} at its peak", (layer,), value)
+
+
 def direction(layer: str, vector: np.ndarray) -> Objective:
     """The mean over the places of a layer's projection on a unit vector of its channels."""
     vector = np.asarray(vector, "float32")
@@ -98,4 +108,9 @@ def _channel(maps: Any, index: int, kind: str = "channel") -> Any:
 
 def _mean(values: Any) -> Any:
     """(N, ...) -> (N,)."""
-    return ops.mean(ops.reshape(values, (ops.shape(values)[0], -1)), axis=-1)
+    return ops.mean(_by_place(values), axis=-1)
+
+
+def _by_place(values: Any) -> Any:
+    """(N, ...) -> (N, places)."""
+    return ops.reshape(values, (ops.shape(values)[0], -1))

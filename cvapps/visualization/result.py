@@ -106,3 +106,13 @@ def magnitude_pictures(maps: np.ndarray) -> np.ndarray:
     """
     grey = np.abs(maps).max(axis=-1, keepdims=True)
     return 255 * grey / np.maximum(grey.max(axis=(1, 2, 3), keepdims=True), np.finfo(np.float32).tiny)
+
+
+def spotlit_pictures(pictures: np.ndarray, maps: np.ndarray) -> np.ndarray:
+    """Pictures [N, H, W, C] and maps [N, H, W, 1] -> pictures lit by the maps, of a fifth of their light elsewhere.
+
+    Negative values don't light; each sample is lit by its own largest value.
+    """
+    light = np.maximum(maps, 0)
+    light = light / np.maximum(light.max(axis=(1, 2, 3), keepdims=True), np.finfo(np.float32).tiny)
+    return pictures * (0.2 + 0.8 * light)
