@@ -174,15 +174,16 @@ def predict(model, images, endpoint, out):
 )
 @click.option("--class", "chosen_class", metavar="NAME_OR_NUMBER", help="The class that is meant.")
 @click.option("--layer", help="The layer that is looked at.")
+@click.option("--channel", type=int, help="The channel of that layer.")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Change one setting of the method.")
 @click.option(
     "--count", default=4, show_default=True, type=click.IntRange(1), help="Held-out pictures without --photo."
 )
-def visualize(method, model, photos, chosen_class, layer, changes, count):
+def visualize(method, model, photos, chosen_class, layer, channel, changes, count):
     """See what MODEL, a recipe's newest finished run or a .keras file, sees by METHOD of cvapps.visualization."""
     from pipelines.visualize import visualize as draw
 
-    click.echo(draw(method, model, photos, chosen_class, layer, changes, count))
+    click.echo(draw(method, model, photos, chosen_class, layer, channel, changes, count))
 
 
 @main.group()

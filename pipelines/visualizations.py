@@ -5,14 +5,14 @@ takes by keyword alone is set by `--set`, unless the row says where it comes fro
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from cvapps.registry import nearest
-from cvapps.visualization import class_score, named
+from cvapps.visualization import channel, named, whole_layer
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Asked:
     class_names: tuple[str, ...]  # empty where nobody knows them
     chosen_class: str | None  # a name or a number
     layer: str | None
+    channel: int | None
 
     @property
     def class_number(self) -> int:
@@ -68,26 +69,60 @@ def _repeated(asked: Asked) -> np.ndarray:
     return np.full(len(asked.pictures), asked.class_number)
 
 
+def _classes(asked: Asked) -> dict[str, int]:
+    """The chosen class, or where none is chosen all that have a name."""
+    if asked.chosen_class is not None:
+        return {asked.chosen_class: asked.class_number}
+    if not asked.class_names:
+        raise ValueError("expected --class, as nobody knows the names of this network's classes")
+    return {name: number for number, name in enumerate(asked.class_names)}
+
+
+def _feature(asked: Asked) -> Any:
+    layer = str(asked.layer)
+    return whole_layer(layer) if asked.channel is None else channel(layer, asked.channel)
+
+
 def _with_names(sheet: Any, asked: Asked) -> Any:
     return named(sheet, asked.class_names) if asked.class_names else sheet
 
 
+def _explained(sheet: Any, asked: Asked) -> Any:
+    names = asked.class_names
+    return replace(sheet, rows=[names[label] for label in sheet.details["labels"]]) if names else sheet
+
+
 PHOTO = Argument("--photo", lambda asked: asked.pictures)
-LABELS = Argument(
-    "--class", _labels, needed=False
-)  # of held-out pictures they are known; else what the network answers
+# where no class is chosen: of held-out pictures their own, of others what the network answers
+LABELS = Argument("--class", _labels, needed=False)
 TARGETS = Argument("--class", _repeated)
-SCORE = Argument("--class", lambda asked: class_score(asked.class_number))
+CLASS = Argument("--class", lambda asked: asked.class_number)
+CLASSES = Argument("--class", _classes, needed=False)
 LAYER = Argument("--layer", lambda asked: asked.layer)
+ANY_LAYER = replace(LAYER, needed=False)
+CHANNEL = Argument("--channel", lambda asked: asked.channel)
+FEATURE = (Argument("--layer", _feature), replace(CHANNEL, needed=False))
 attack = partial(Method, (PHOTO, LABELS), finish=_with_names)
+attribution = partial(Method, (PHOTO, LABELS), finish=_explained)
 
 METHODS: dict[str, Method] = {
     "ascend_until_fooled": Method((PHOTO, TARGETS), finish=_with_names),
+    "back_project": Method((PHOTO, LAYER, CHANNEL)),
+    "compare_filters": Method((PHOTO,), {"layer": ANY_LAYER}),
     "deep_fool": attack(),
+    "facets": Method((PHOTO, CLASS, LAYER)),
     "fast_gradient_sign": attack(),
+    "grad_cam": attribution(keywords={"layer": ANY_LAYER}),
+    "integrated_gradients": attribution(),
     "iterative_gradient_sign": attack(),
     "least_likely_class": attack(),
+    "occlusion": attribution(),
     "projected_gradient_descent": attack(),
     "robustness_curves": Method((PHOTO, LABELS)),
+    "saliency": attribution(),
+    "smooth_grad": attribution(),
+    "top_patches": Method((PHOTO, LAYER, CHANNEL)),
     "uniform_noise": attack(),
+    "visualize_class": Method((CLASSES,)),
+    "visualize_feature": Method(FEATURE),
 }

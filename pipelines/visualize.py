@@ -33,6 +33,7 @@ def visualize(
     photos: Sequence[Path] = (),
     chosen_class: str | None = None,
     layer: str | None = None,
+    channel: int | None = None,
     changes: Sequence[str] = (),
     count: int = 4,
 ) -> Path:
@@ -47,18 +48,20 @@ def visualize(
         raise ValueError(f"no method is called {method!r}; {nearest(method, METHODS)}")
     row, function = METHODS[method], getattr(visualization, method)
     settings = _settings(method, row, function, changes)
-    _check_options(method, row, {"--class": chosen_class, "--layer": layer}, bool(photos))
+    chosen = {"class": chosen_class, "layer": layer, "channel": channel}
+    _check_options(method, row, chosen, bool(photos))
     network = trained(name)
-    asked = _read(network, method, photos, chosen_class, layer, count)
+    pictures, labels = _pictures(network, method, photos, count)
+    asked = Asked(pictures, labels, _class_names(network), chosen_class, layer, channel)
     by_keyword = {key: one.read(asked) for key, one in row.keywords.items()}
     sheet = function(network.model, *(one.read(asked) for one in row.arguments), **by_keyword, **settings)
     figure = row.finish(sheet, asked).figure()
 
-    words = (method, *filter(None, (chosen_class, layer)), *changes)
+    words = (method, *(str(value) for value in chosen.values() if value is not None), *changes)
     file = "-".join(re.sub(r"[^\w.=]+", "_", word) for word in words) + ".png"
     path = home("visualizations", Path(name).stem, file)
     figure.savefig(path, dpi=120)
-    run = _run_of(network, name, {"method": method, "class": chosen_class, "layer": layer, "settings": list(changes)})
+    run = _run_of(network, name, {"method": method, **chosen, "settings": list(changes)})
     run.picture(path, f"visualizations/{file}")
     run.finish("FINISHED")
     return path
@@ -74,8 +77,7 @@ def _settings(method: str, row: Method, function: Callable, changes: Sequence[st
         if name not in known:
             raise ValueError(f"{method} has no setting {name!r}; {nearest(name, known)}")
         value = read_value(text)
-        if isinstance(value, str) and value in visualization.__all__:
-            value = getattr(visualization, value)
+        value = _public(value) if isinstance(value, str) else value
         check_type(f"{method}'s {name}", value, hints[name])
         settings[name] = value
     for name, parameter in known.items():
@@ -84,28 +86,39 @@ def _settings(method: str, row: Method, function: Callable, changes: Sequence[st
     return settings
 
 
-def _check_options(method: str, row: Method, given: dict[str, str | None], has_photos: bool) -> None:
+def _public(text: str) -> Any:
+    """What a public name of `cvapps.visualization` stands for, or "TABLE.row" of a table there; else the text."""
+    name, _, row = text.partition(".")
+    if name not in visualization.__all__:
+        return text
+    found = getattr(visualization, name)
+    if row and row not in found:
+        raise ValueError(f"{name} has no row {row!r}; {nearest(row, found)}")
+    return found[row] if row else found
+
+
+def _check_options(method: str, row: Method, given: dict[str, Any], has_photos: bool) -> None:
     for option, value in given.items():
-        if value is None and row.options.get(option):
-            raise ValueError(f"{method} needs {option}")
-        if value is not None and option not in row.options:
-            raise ValueError(f"{method} takes no {option}")
+        if value is None and row.options.get(f"--{option}"):
+            raise ValueError(f"{method} needs --{option}")
+        if value is not None and f"--{option}" not in row.options:
+            raise ValueError(f"{method} takes no --{option}")
     if has_photos and "--photo" not in row.options:
         raise ValueError(f"{method} takes no --photo")
 
 
-def _read(
-    network: Trained, method: str, photos: Sequence[Path], chosen_class: str | None, layer: str | None, count: int
-) -> Asked:
-    pictures, labels = None, None
+def _pictures(
+    network: Trained, method: str, photos: Sequence[Path], count: int
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """What a method that takes pictures is given, and the classes of held-out ones."""
     if photos:
         prepare = _prepare(network)
-        pictures = np.stack([prepare(_photograph(path)) for path in photos])
-    elif "--photo" in METHODS[method].options:
-        if network.data is None:
-            raise ValueError(f"{method} needs --photo, as a file has no held-out pictures")
-        pictures, labels = _held_out(network.data, cvapps.model_info(network.recipe.model).task, count)
-    return Asked(pictures, labels, _class_names(network), chosen_class, layer)
+        return np.stack([prepare(_photograph(path)) for path in photos]), None
+    if "--photo" not in METHODS[method].options:
+        return None, None
+    if network.data is None:
+        raise ValueError(f"{method} needs --photo, as a file has no held-out pictures")
+    return _held_out(network.data, cvapps.model_info(network.recipe.model).task, count)
 
 
 def _prepare(network: Trained) -> Callable[[tf.Tensor], np.ndarray]:

@@ -1,5 +1,6 @@
 """Where in a set of pictures a channel answers most: the pictures and the places."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,7 @@ def strongest(
         kept, seen = _best_of(found if kept is None else _joined(kept, found), count), seen + len(pictures)
     if kept is None:
         raise ValueError("expected at least one picture")
+    progress.update(math.ceil(seen / batch_size), finalize=True)  # how many there would be, only the end has told
     return kept
 
 

@@ -18,7 +18,7 @@ from pipelines.__main__ import main
 from pipelines.runs import RunFolder
 from pipelines.sync import sync
 from pipelines.tracked_run import Run, open_run
-from pipelines.visualizations import LAYER, METHODS, PHOTO, SCORE, Method
+from pipelines.visualizations import CHANNEL, CLASS, LAYER, METHODS, PHOTO, Method
 from tests.pipelines.mlflow_server import free_port
 
 RECIPE = recipes.load("mlp_digits")
@@ -103,18 +103,34 @@ def test_a_runs_sheet_is_a_file_and_a_picture_of_the_run(run_home):
 
 
 @pytest.mark.slow
-def test_every_method_of_the_table_runs(run_home):
+def test_every_method_of_the_table_runs(home, photographs, tmp_path):
+    file = str(tmp_path / "small.keras")
+    cvapps.create_model("resnet20_cifar").save(file)
+    photos = [word for photo in photographs for word in ("--photo", photo)]
+    epsilon, channel = ("--set", "epsilon=4"), ("--layer", "stage1_block1_out", "--channel", "2")
+    few, none = ("--set", "steps=2"), ()
     settings = {
-        "ascend_until_fooled": ("--class", "3", "--set", "steps=2"),
-        "deep_fool": ("--set", "norm=LINF", "--set", "steps=2"),
+        "ascend_until_fooled": ("--class", "3", *few),
+        "back_project": ("--layer", "stem_relu", "--channel", "2"),
+        "compare_filters": none,
+        "deep_fool": ("--set", "norm=LINF", *few),
+        "facets": ("--class", "3", "--layer", "pool", "--set", "count=2"),
+        "grad_cam": ("--class", "3"),
+        "integrated_gradients": few,
+        "occlusion": ("--set", "size=8", "--set", "stride=8"),
         "robustness_curves": ("--set", "epsilons=[4, 8]"),
+        "saliency": ("--set", "rule=GUIDED"),
+        "smooth_grad": ("--set", "samples=2"),
+        "top_patches": (*channel, "--set", "count=1"),
+        "visualize_class": ("--class", "3", "--set", "how=YOSINSKI.low_frequency"),
+        "visualize_feature": channel,
     }
-    attacks = [name for name, row in METHODS.items() if "--photo" in row.options]
-    assert len(attacks) >= 8
-    for method in attacks:
-        result = run(method, "mlp_digits", "--count", "2", *settings.get(method, ("--set", "epsilon=4")))
-        assert result.exit_code == 0, result.output
-        assert (run_home / "visualizations/mlp_digits").joinpath(result.output.splitlines()[-1]).is_file()
+    for method, row in METHODS.items():
+        pictures = 2 * photos if method == "facets" else photos if "--photo" in row.options else none
+        result = run(method, file, *pictures, *settings.get(method, epsilon))
+        assert result.exit_code == 0, (method, result.output)
+        with Image.open(result.output.splitlines()[-1]) as picture:
+            assert min(picture.size) > 50
 
 
 def test_a_row_is_a_name_of_the_library():
@@ -123,17 +139,18 @@ def test_a_row_is_a_name_of_the_library():
 
 
 def test_photographs_come_as_the_network_takes_them(run_home, photographs, seen):
-    seen.row(Method((PHOTO, SCORE), dict(layer=LAYER)))
+    seen.row(Method((PHOTO, CLASS, CHANNEL), dict(layer=LAYER)))
     photos = [word for photo in photographs for word in ("--photo", photo)]
-    result = run("looked_at", "mlp_digits", *photos, "--class", "7", "--layer", "hidden", "--set", "times=3")
+    options = ("--class", "7", "--layer", "hidden", "--channel", "0", "--set", "times=3")
+    result = run("looked_at", "mlp_digits", *photos, *options)
     assert result.exit_code == 0, result.output
-    pictures, score = seen.arguments
+    pictures, *chosen = seen.arguments
     assert pictures.shape == (2, 16, 16, 3)
     assert pictures.dtype == np.float32
     assert pictures.max() > 1
-    assert score.title == "class 7"
+    assert chosen == [7, 0]
     assert (seen.layer, seen.times) == ("hidden", 3)
-    assert result.output.endswith("looked_at-7-hidden-times=3.png\n")
+    assert result.output.endswith("looked_at-7-hidden-0-times=3.png\n")
 
 
 def test_held_out_pictures_have_their_labels(run_home, seen):
@@ -186,6 +203,8 @@ def test_a_dead_server_gets_the_picture_later(run_home, monkeypatch):
         (("fast_gradient_sign", "mlp_digits", "--set", "epsilon=0"), "expected epsilon above 0, got 0"),
         (("deep_fool", "mlp_digits", "--set", "norm=L7"), "deep_fool's norm must be Norm, not 'L7'"),
         (("deep_fool", "mlp_digits", "--layer", "hidden"), "deep_fool takes no --layer"),
+        (("top_patches", "mlp_digits", "--layer", "hidden"), "top_patches needs --channel"),
+        (("visualize_class", "mlp_digits", "--set", "how=YOSINSKI.low"), "YOSINSKI has no row 'low'; known are"),
         (("ascend_until_fooled", "mlp_digits"), "ascend_until_fooled needs --class"),
         (("deep_fool", "mlp_digits", "--class", "10"), "expected labels from 0 to 9, got 10"),
         (("deep_fool", "mlp_digits", "--class", "ten"), "no class is called 'ten'; known are ['0', '1'"),
