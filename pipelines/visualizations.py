@@ -45,6 +45,7 @@ class Argument:
     option: str
     read: Callable[[Asked], Any]
     needed: bool = True
+    besides: tuple[str, ...] = ()  # options that it reads where they are given
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class Method:
     @property
     def options(self) -> dict[str, bool]:
         """The options that it takes, and whether it needs them."""
-        return {one.option: one.needed for one in (*self.arguments, *self.keywords.values())}
+        every = (*self.arguments, *self.keywords.values())
+        return {option: False for one in every for option in one.besides} | {one.option: one.needed for one in every}
 
 
 def _labels(asked: Asked) -> np.ndarray | None:
@@ -101,7 +103,7 @@ CLASSES = Argument("--class", _classes, needed=False)
 LAYER = Argument("--layer", lambda asked: asked.layer)
 ANY_LAYER = replace(LAYER, needed=False)
 CHANNEL = Argument("--channel", lambda asked: asked.channel)
-FEATURE = (Argument("--layer", _feature), replace(CHANNEL, needed=False))
+FEATURE = Argument("--layer", _feature, besides=("--channel",))
 attack = partial(Method, (PHOTO, LABELS), finish=_with_names)
 attribution = partial(Method, (PHOTO, LABELS), finish=_explained)
 
@@ -124,5 +126,5 @@ METHODS: dict[str, Method] = {
     "top_patches": Method((PHOTO, LAYER, CHANNEL)),
     "uniform_noise": attack(),
     "visualize_class": Method((CLASSES,)),
-    "visualize_feature": Method(FEATURE),
+    "visualize_feature": Method((FEATURE,)),
 }
