@@ -14,6 +14,8 @@ import numpy as np
 from cvapps.registry import nearest
 from cvapps.visualization import channel, named, whole_layer
 
+MOST = 50  # classes on one sheet
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -55,6 +57,7 @@ class Method:
     arguments: Sequence[Argument]
     keywords: Mapping[str, Argument] = field(default_factory=dict)
     finish: Callable[[Any, Asked], Any] = lambda sheet, asked: sheet
+    of_one_class: bool = False  # its held-out pictures are those of the chosen class
 
     @property
     def options(self) -> dict[str, bool]:
@@ -75,8 +78,9 @@ def _classes(asked: Asked) -> dict[str, int]:
     """The chosen class, or where none is chosen all that have a name."""
     if asked.chosen_class is not None:
         return {asked.chosen_class: asked.class_number}
-    if not asked.class_names:
-        raise ValueError("expected --class, as nobody knows the names of this network's classes")
+    if not 0 < len(asked.class_names) <= MOST:
+        known = f"{len(asked.class_names)} are too many" if asked.class_names else "nobody knows their names"
+        raise ValueError(f"say which --class is meant: of this network's classes {known}")
     return {name: number for number, name in enumerate(asked.class_names)}
 
 
@@ -112,7 +116,7 @@ METHODS: dict[str, Method] = {
     "back_project": Method((PHOTO, LAYER, CHANNEL)),
     "compare_filters": Method((PHOTO,), {"layer": ANY_LAYER}),
     "deep_fool": attack(),
-    "facets": Method((PHOTO, CLASS, LAYER)),
+    "facets": Method((PHOTO, CLASS, LAYER), of_one_class=True),
     "fast_gradient_sign": attack(),
     "grad_cam": attribution(keywords={"layer": ANY_LAYER}),
     "integrated_gradients": attribution(),

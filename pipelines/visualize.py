@@ -3,25 +3,23 @@
 import inspect
 import re
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-import tensorflow as tf
 
-import cvapps
 from cvapps import visualization
 from cvapps.registry import check_type, nearest
 from cvapps.weights import imagenet_classes
-from pipelines.data.decode import decode_image, fit
 from pipelines.environment import environment_tags
 from pipelines.home import home
 from pipelines.recipe import assignment, read_value
-from pipelines.tasks import Opened, task_of
+from pipelines.tasks import task_of
 from pipelines.tracked_run import Run, open_run
 from pipelines.trained import Trained, trained
+from pipelines.visualization_input import pictures_for
 from pipelines.visualizations import METHODS, Asked, Method
 
 EXPERIMENT = "visualizations"  # of files, which belong to no run
@@ -51,19 +49,22 @@ def visualize(
     chosen = {"class": chosen_class, "layer": layer, "channel": channel}
     _check_options(method, row, chosen, bool(photos))
     network = trained(name)
-    pictures, labels = _pictures(network, method, photos, count)
-    asked = Asked(pictures, labels, _class_names(network), chosen_class, layer, channel)
+    asked = Asked(None, None, _class_names(network), chosen_class, layer, channel)
+    if "--photo" in row.options:
+        pictures, labels = pictures_for(row, network, asked, photos, count)
+        asked = replace(asked, pictures=pictures, labels=labels)
     by_keyword = {key: one.read(asked) for key, one in row.keywords.items()}
     sheet = function(network.model, *(one.read(asked) for one in row.arguments), **by_keyword, **settings)
     figure = row.finish(sheet, asked).figure()
 
-    words = (method, *(str(value) for value in chosen.values() if value is not None), *changes)
+    shown = [path.stem for path in photos] if asked.pictures is not None else []
+    words = (method, *shown[:3], *(str(value) for value in chosen.values() if value is not None), *changes)
     file = "-".join(re.sub(r"[^\w.=]+", "_", word) for word in words) + ".png"
     path = home("visualizations", Path(name).stem, file)
     figure.savefig(path, dpi=120)
-    run = _run_of(network, name, {"method": method, **chosen, "settings": list(changes)})
-    run.picture(path, f"visualizations/{file}")
-    run.finish("FINISHED")
+    params = {"method": method, **chosen, "settings": list(changes), "photos": [str(photo) for photo in photos]}
+    with _run_of(network, name, params) as run:
+        run.picture(path, f"visualizations/{file}")
     return path
 
 
@@ -77,7 +78,8 @@ def _settings(method: str, row: Method, function: Callable, changes: Sequence[st
         if name not in known:
             raise ValueError(f"{method} has no setting {name!r}; {nearest(name, known)}")
         value = read_value(text)
-        value = _public(value) if isinstance(value, str) else value
+        if isinstance(value, str) and hints[name] not in (str, str | None):
+            value = _public(value)
         check_type(f"{method}'s {name}", value, hints[name])
         settings[name] = value
     for name, parameter in known.items():
@@ -92,6 +94,8 @@ def _public(text: str) -> Any:
     if name not in visualization.__all__:
         return text
     found = getattr(visualization, name)
+    if row and not isinstance(found, Mapping):
+        return text
     if row and row not in found:
         raise ValueError(f"{name} has no row {row!r}; {nearest(row, found)}")
     return found[row] if row else found
@@ -105,46 +109,6 @@ def _check_options(method: str, row: Method, given: dict[str, Any], has_photos: 
             raise ValueError(f"{method} takes no --{option}")
     if has_photos and "--photo" not in row.options:
         raise ValueError(f"{method} takes no --photo")
-
-
-def _pictures(
-    network: Trained, method: str, photos: Sequence[Path], count: int
-) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """What a method that takes pictures is given, and the classes of held-out ones."""
-    if photos:
-        prepare = _prepare(network)
-        return np.stack([prepare(_photograph(path)) for path in photos]), None
-    if "--photo" not in METHODS[method].options:
-        return None, None
-    if network.data is None:
-        raise ValueError(f"{method} needs --photo, as a file has no held-out pictures")
-    return _held_out(network.data, cvapps.model_info(network.recipe.model).task, count)
-
-
-def _prepare(network: Trained) -> Callable[[tf.Tensor], np.ndarray]:
-    """A photograph as the network takes it: a run's as in its validation, a file's resized and cut to its size."""
-    if network.data is not None:
-        prepare = task_of(network.recipe).endpoint(network.recipe, network.data).prepare
-        return lambda image: prepare(image).numpy()
-    _, height, width, _ = network.model.input_shape
-    if height is None or width is None:
-        return lambda image: tf.cast(image, tf.float32).numpy()
-    return lambda image: fit(image, (height, width)).numpy()
-
-
-def _photograph(path: Path) -> tf.Tensor:
-    try:
-        return decode_image(path.read_bytes())
-    except tf.errors.InvalidArgumentError as error:
-        raise ValueError(f"{path}: {error.message}") from error
-
-
-def _held_out(data: Opened, task: str, count: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """The first pictures, and of a classifier their classes."""
-    elements = list(data.validation_batches().unbatch().take(count))
-    pictures = np.stack([element[0].numpy() for element in elements])
-    labels = [int(np.argmax(element[1])) for element in elements] if task == "classification" else None
-    return pictures, None if labels is None else np.array(labels)
 
 
 def _class_names(network: Trained) -> tuple[str, ...]:

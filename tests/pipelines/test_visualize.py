@@ -1,5 +1,6 @@
 """`python -m pipelines visualize`: a run's sheet as a file and in MLflow, and one line for each mistake."""
 
+import inspect
 import json
 import shutil
 from functools import partialmethod
@@ -150,7 +151,7 @@ def test_photographs_come_as_the_network_takes_them(run_home, photographs, seen)
     assert pictures.max() > 1
     assert chosen == [7, 0]
     assert (seen.layer, seen.times) == ("hidden", 3)
-    assert result.output.endswith("looked_at-7-hidden-0-times=3.png\n")
+    assert result.output.endswith("looked_at-a-b-7-hidden-0-times=3.png\n")
 
 
 def test_held_out_pictures_have_their_labels(run_home, seen):
@@ -163,6 +164,39 @@ def test_held_out_pictures_have_their_labels(run_home, seen):
     np.testing.assert_array_equal(seen.arguments[1], [4, 4, 4, 4])
 
 
+def test_pictures_of_one_class_are_of_that_class(run_home, seen):
+    seen.row(Method((PHOTO, CLASS), of_one_class=True))
+    assert run("looked_at", "mlp_digits", "--class", "4", "--count", "6").exit_code == 0
+    (pictures, _), four = seen.arguments, 4
+    assert pictures.shape == (6, 16, 16, 3)
+    seen.row(Method((PHOTO, visualizations.LABELS)))
+    run("looked_at", "mlp_digits", "--count", "200")
+    every, labels = seen.arguments
+    np.testing.assert_array_equal(pictures, every[labels == four][:6])
+
+
+def test_every_row_gives_its_function_what_it_takes():
+    """By the signatures alone, without a network."""
+    for name, row in METHODS.items():
+        function = getattr(visualization, name)
+        needed = [
+            one.name
+            for one in inspect.signature(function).parameters.values()
+            if one.kind is one.KEYWORD_ONLY and one.default is one.empty
+        ]
+        given = {**dict.fromkeys(needed), **row.keywords}
+        inspect.signature(function).bind("model", *row.arguments, **given)
+
+
+def test_photographs_of_two_sizes_fit_no_network_without_one(home, photographs, tmp_path):
+    cvapps.create_model("resnet20_cifar", input_shape=(None, None, 3)).save(tmp_path / "open.keras")
+    photos = [word for photo in photographs for word in ("--photo", photo)]
+    result = run("saliency", str(tmp_path / "open.keras"), *photos)
+    assert result.exit_code == 1
+    assert "a.png 30x40" in result.output
+    assert "b.jpg 50x25" in result.output
+
+
 def test_a_file_is_a_run_of_its_own(home, photographs, tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     cvapps.create_model("resnet20_cifar").save(tmp_path / "mine.keras")
@@ -170,12 +204,12 @@ def test_a_file_is_a_run_of_its_own(home, photographs, tmp_path, monkeypatch):
         "uniform_noise", str(tmp_path / "mine.keras"), "--photo", photographs[0], "--set", "epsilon=4", "--class", "2"
     )
     assert result.exit_code == 0, result.output
-    assert (home / "visualizations/mine/uniform_noise-2-epsilon=4.png").is_file()
+    assert (home / "visualizations/mine/uniform_noise-a-2-epsilon=4.png").is_file()
     experiment = store(home).get_experiment_by_name("visualizations")
     (found,) = store(home).search_runs([experiment.experiment_id])
     assert found.info.run_name == "uniform_noise of resnet20_cifar"
     assert found.data.params["method"] == "uniform_noise"
-    assert logged(home, found.info.run_id) == ["visualizations/uniform_noise-2-epsilon=4.png"]
+    assert logged(home, found.info.run_id) == ["visualizations/uniform_noise-a-2-epsilon=4.png"]
 
 
 def test_a_dead_server_gets_the_picture_later(run_home, monkeypatch):
@@ -224,7 +258,7 @@ def test_a_file_needs_a_photograph_that_is_one(home, tmp_path):
     result = run("deep_fool", str(tmp_path / "mine.keras"))
     assert (result.exit_code, result.output) == (
         1,
-        "Error: deep_fool needs --photo, as a file has no held-out pictures\n",
+        "Error: expected --photo, as a file has no held-out pictures\n",
     )
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xffnothing")
     result = run("deep_fool", str(tmp_path / "mine.keras"), "--photo", str(tmp_path / "broken.jpg"))
