@@ -35,8 +35,10 @@ def in_centre(margin: float) -> Callable[[Any], Any]:
     """Each sample's gradient over the mean of its magnitudes, without that part of the sides at the border."""
 
     def direction(gradient):
-        inner = [np.arange(n) for n in gradient.shape[1:3]]
-        inner = [(places >= margin * len(places)) & (places < (1 - margin) * len(places)) for places in inner]
+        inner = [np.zeros(n, bool) for n in gradient.shape[1:3]]
+        for side in inner:
+            border = round(margin * len(side))
+            side[border : len(side) - border] = True
         return per_mean_magnitude(gradient * ops.convert_to_tensor(np.outer(*inner)[..., None], "float32"))
 
     return direction

@@ -109,6 +109,15 @@ def test_the_phases_are_the_authors():
             assert_allclose(found, np.clip(drawn, [-15, -10], [15, 10]), **tolerances.SAME_MATH)
 
 
+def test_the_third_phase_is_in_the_centre_alone():
+    """A border of 50 of CaffeNet's 227 pixels stays, in the other phases none."""
+    for number, border in enumerate((0, 0, 50, 0)):
+        found = ops.convert_to_numpy(PHASES[number].direction(ops.ones((1, 227, 227, 1))))[0, ..., 0]
+        expected = np.zeros((227, 227), bool)
+        expected[border : 227 - border, border : 227 - border] = True
+        assert np.array_equal(found > 0, expected)
+
+
 @pytest.mark.parametrize("steps", [None, 5], ids=["as stated", "fewer"])
 @pytest.mark.parametrize("number", range(4))
 def test_a_phases_lines_end_where_stated_whatever_its_steps(number, steps, rng):
