@@ -76,7 +76,8 @@ def ascend(
 ) -> Visualization:
     """`count` pictures [N, H, W, C] that raise the objective; `size` is theirs, by default what the network takes.
 
-    A larger picture is seen through a window of the network's size. `values` are the pictures; `details` hold the
+    They climb as one batch, whose memory grows with `count`: call it for a few at a time where it doesn't suffice. A
+    larger picture is seen through a window of the network's size. `values` are the pictures; `details` hold the
     "objective" before each step [steps, N], "reached" at the end without moves [N], and the moved "values" [N, ...].
     Raises ValueError for a count below 1, for a picture smaller than the network's, and where neither has a size.
     """

@@ -13,7 +13,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from cvapps import backend
 from cvapps.visualization.ascent import Ascent, ascend, per_mean_magnitude, square_norm
+from cvapps.visualization.explained import in_batches
 from cvapps.visualization.joint_objectives import one_each
 from cvapps.visualization.networks import in_float32, read
 from cvapps.visualization.objectives import OUTPUT, class_score
@@ -28,7 +30,7 @@ CLASS_VISUALIZATION = Ascent(
     optimizer=lambda: keras.optimizers.SGD(2.0),
 )
 
-# the rows of Table 1, named by what the caption of figure 4 sees in them, each with the rate that suits it here
+# the rows of Table 1; their names here are ours, as are the rates, which suit each of them
 TABLE_1 = {
     "mid_frequency": (4.0, (every(4, gaussian_blur(0.5)), clip_small_norm(50))),
     "high_frequency": (8.0, (decay(0.3), clip_small_norm(20))),
@@ -63,12 +65,15 @@ def visualize_class(
     """A picture [H, W, C] for each class, by its number or {name: number}, of an output of scores before the softmax.
 
     `details` hold what `ascend` gives and the "probability" of each class for its picture [N], the mean over the places
-    of a map; the rows say both. Raises ValueError for no class, for an unknown one and for an unknown output.
+    of a map; the rows say both. Raises ValueError for no class, for an unknown one, for an unknown
+    output and for a batch under one.
     """
     numbers = list(classes.values()) if isinstance(classes, Mapping) else list(classes)
     names = list(classes) if isinstance(classes, Mapping) else [f"class {number}" for number in numbers]
     if not numbers:
         raise ValueError("expected at least one class, got none")
+    if batch_size < 1:
+        raise ValueError(f"expected a batch of at least one, got {batch_size}")
     parts = []
     for first in range(0, len(numbers), batch_size):
         scores = [class_score(number, output) for number in numbers[first : first + batch_size]]
@@ -95,9 +100,9 @@ def probabilities(model: keras.Model, pictures: np.ndarray, output: str | None, 
     rows, columns = (n or m for n, m in zip(reader.inputs[0].shape[1:3], pictures.shape[1:3], strict=True))
     top, left = (pictures.shape[1] - rows) // 2, (pictures.shape[2] - columns) // 2
     pictures = pictures[:, top : top + rows, left : left + columns]
-    found = []
-    for first in range(0, len(pictures), batch_size):
-        scores = reader(ops.convert_to_tensor(pictures[first : first + batch_size]), training=False)[name]
-        shares = ops.softmax(ops.reshape(scores, (scores.shape[0], -1, scores.shape[-1])))
-        found.append(ops.convert_to_numpy(ops.mean(shares, axis=1)))
-    return np.concatenate(found)
+
+    def shares(some):
+        scores = reader(some, training=False)[name]
+        return ops.mean(ops.softmax(ops.reshape(scores, (ops.shape(scores)[0], -1, scores.shape[-1]))), axis=1)
+
+    return in_batches(backend.compiled(shares), batch_size, pictures)

@@ -30,7 +30,7 @@ def visualize_feature(
     seed: int = 0,
     verbose: int = 1,
 ) -> Visualization:
-    """`count` pictures [N, H, W, C] that raise an objective in the network, from different starts.
+    """`count` pictures [N, H, W, C] that raise an objective in the network, from different starts, as one batch.
 
     Several come out different with `objective + weight * diversity(layer)`. What `details` hold and what raises
     ValueError is as in `ascend`.

@@ -1,6 +1,6 @@
 """First-layer filters beside what they resemble: principal components of natural pictures, Gaussian derivatives.
 
-Zeiler & Fergus 2013, arXiv:1311.2901, section 4.1 and Figure 5, on looking at a first layer.
+Zeiler & Fergus 2013, arXiv:1311.2901, section 4.1, on looking at a first layer.
 """
 
 import math

@@ -6,8 +6,9 @@ numbers are those of the authors' program: 200 steps, the code loses a hundredth
 on a line to zero from 8 where the ranges of its code (fc6 of CaffeNet) are 12 wide on average.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,11 +19,10 @@ from cvapps.visualization.ascent import Ascent, ascend, per_mean_magnitude
 from cvapps.visualization.networks import in_float32
 from cvapps.visualization.objectives import Objective
 from cvapps.visualization.parameterizations import Parameterization, Shape
-from cvapps.visualization.regularizers import decay
+from cvapps.visualization.regularizers import Regularizer, decay
 from cvapps.visualization.result import Visualization
 
 DEVIATIONS = 3  # how far from the mean a code's value may go
-GENERATOR = Ascent(direction=per_mean_magnitude, regularizers=(decay(0.01),), steps=200)
 
 
 @dataclass(frozen=True)
@@ -84,28 +84,46 @@ def codes_of(generator: keras.Model, allowed: CodeRange) -> Callable[[Shape], Pa
     return of
 
 
+@dataclass(frozen=True)
+class Synthesis:
+    """The places of an ascent on a code; `rate`, in mean widths of the code's ranges, falls on a line to zero."""
+
+    rate: float = 8 / 12
+    direction: Callable[[Any], Any] = per_mean_magnitude
+    regularizers: Sequence[Regularizer] = (decay(0.01),)
+    steps: int = 200
+
+    def ascent(self, generator: keras.Model, allowed: CodeRange) -> Ascent:
+        """The ascent on this generator's codes. Raises ValueError as `codes_of` does, and for less than a step."""
+        rate = self.rate * float(np.mean(allowed.high - allowed.low))
+        schedule = keras.optimizers.schedules.PolynomialDecay
+        return Ascent(
+            parameterization=codes_of(generator, allowed),
+            direction=self.direction,
+            optimizer=lambda: keras.optimizers.SGD(schedule(rate, self.steps, 0.0)),
+            regularizers=self.regularizers,
+            steps=self.steps,
+        )
+
+
+GENERATOR = Synthesis()
+
+
 def synthesize(
     model: keras.Model,
     objective: Objective,
     generator: keras.Model,
     allowed: CodeRange,
     *,
-    how: Ascent = GENERATOR,
+    how: Synthesis = GENERATOR,
     count: int = 1,
     seed: int = 0,
     verbose: int = 1,
 ) -> Visualization:
     """`count` pictures [N, H, W, C] of the generator that raise the objective; the codes are `details["values"]`.
 
-    `how` gives the steps, the direction and the regularizers; the generator's pictures may be larger than what the
-    network takes, which then sees their middle. What raises ValueError is as in `codes_of` and `ascend`.
+    The generator's pictures may be larger than what the network takes, which then sees their middle. What raises
+    ValueError is as in `codes_of` and `ascend`.
     """
-    rate = 8 / 12 * float(np.mean(allowed.high - allowed.low))
-    steps = how.steps
-    how = replace(
-        how,
-        parameterization=codes_of(generator, allowed),
-        optimizer=lambda: keras.optimizers.SGD(keras.optimizers.schedules.PolynomialDecay(rate, steps, 0.0)),
-    )
-    size = generator.output_shape[1:3]
-    return ascend(model, objective, how, count=count, size=size, seed=seed, verbose=verbose)
+    ascent, size = how.ascent(generator, allowed), generator.output_shape[1:3]
+    return ascend(model, objective, ascent, count=count, size=size, seed=seed, verbose=verbose)

@@ -13,10 +13,12 @@ def patch_components(
     """Pictures [N, H, W, C] -> the principal components [count, size, size, C] of their patches, and their variances.
 
     Patches are drawn from all places alike; from each its own mean is taken, and from all the mean patch. Components
-    have norm one, the largest variance first. Raises ValueError for a patch larger than the pictures and for more
-    components than a patch has values or than there are patches.
+    have norm one, the largest variance first. Raises ValueError for no pictures, for a patch larger than the pictures,
+    and for more components than a patch has values or than there are patches.
     """
     number, height, width, channels = images.shape
+    if not number:
+        raise ValueError("expected at least one picture")
     if not 1 <= size <= min(height, width):
         raise ValueError(f"expected a patch of 1 to {min(height, width)} pixels, got {size}")
     if not 1 <= count <= min(size * size * channels, patches):

@@ -1,6 +1,6 @@
 """The patches of a set of pictures that excite a channel most, and beside them what in each excites it.
 
-Zeiler & Fergus 2013, arXiv:1311.2901, section 4.1 and Figure 2 (nine of each channel, with deconvnet projections);
+Zeiler & Fergus 2013, arXiv:1311.2901, section 4 and Figure 2 (nine of each channel, with deconvnet projections);
 Springenberg et al. 2014, arXiv:1412.6806, Figure 3 (with guided backpropagation). A patch is the receptive field of the
 channel's strongest place in its picture.
 """
@@ -47,7 +47,7 @@ def top_patches(
     batch_size: int = 32,
     verbose: int = 1,
 ) -> Visualization:
-    """Pictures [N, H, W, C], or an iterator of batches -> a channel's strongest values (count,) with their patches.
+    """Pictures [N, H, W, C], or batches to iterate over -> a channel's strongest values (count,) with their patches.
 
     Of each picture counts its strongest place. What of a field lies beyond the picture is grey; a field as large as the
     picture or larger is the picture. Beside the patches stand the `projections`, cut out alike: such as

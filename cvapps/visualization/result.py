@@ -18,7 +18,8 @@ class Visualization:
     """A sheet of pictures, a row for each sample and a titled column for each kind, and the numbers behind it.
 
     `columns` are pictures [N, H, W, 3] or [N, H, W, 1] in [0, 255]; `values` is what was computed, unscaled, its first
-    axis the samples; `rows` names the samples, and `details` holds what else is known, by name.
+    axis the samples; `rows` names the samples, and `details` holds what else is known, by name. Raises ValueError for
+    no sample, for no column and for what doesn't fit together.
     """
 
     title: str
@@ -29,6 +30,8 @@ class Visualization:
 
     def __post_init__(self) -> None:
         count = len(self.values)
+        if not count or not self.columns:
+            raise ValueError(f"expected at least one sample and one column, got {count} and {len(self.columns)}")
         for name, pictures in self.columns.items():
             if pictures.ndim != 4 or pictures.shape[-1] not in (1, 3) or len(pictures) != count:
                 raise ValueError(f"column {name!r}: expected [{count}, H, W, 1 or 3], got {list(pictures.shape)}")

@@ -1,7 +1,6 @@
 """Where in a set of pictures a channel answers most: the pictures and the places."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +29,7 @@ class Strongest:
 def strongest(
     model: keras.Model, images: Any, layer: str, index: int, *, count: int, batch_size: int, verbose: int
 ) -> Strongest:
-    """Pictures [N, H, W, C], or an iterator of such batches -> the `count` in which a channel answers most.
+    """Pictures [N, H, W, C], or such batches to iterate over -> the `count` in which a channel answers most.
 
     Of batches only the best pictures are kept. A layer without places has the place (0, 0). Raises ValueError for a
     layer or a channel that doesn't exist, for no pictures and for a `count` under one.
@@ -49,18 +48,19 @@ def strongest(
         place = ops.cast(ops.argmax(flat, axis=1), "int32")
         return ops.max(flat, axis=1), ops.stack([place // columns, place % columns], axis=1)
 
-    compiled, kept, seen = backend.compiled(best), None, 0
+    compiled, kept, seen, steps = backend.compiled(best), None, 0, 0
     progress = keras.utils.Progbar(None, verbose=verbose)
-    for batch in images if isinstance(images, Iterator) else [images]:
+    for batch in [images] if hasattr(images, "__array__") else images:
         pictures = checked_images(model, batch)
         if not len(pictures):
             continue
         values, places = in_batches(compiled, batch_size, pictures, step=lambda: progress.add(1))
         found = Strongest(pictures, seen + np.arange(len(pictures)), places, values)
         kept, seen = _best_of(found if kept is None else _joined(kept, found), count), seen + len(pictures)
+        steps += math.ceil(len(pictures) / batch_size)
     if kept is None:
         raise ValueError("expected at least one picture")
-    progress.update(math.ceil(seen / batch_size), finalize=True)  # how many there would be, only the end has told
+    progress.update(steps, finalize=True)  # how many there would be, only the end has told
     return kept
 
 

@@ -17,11 +17,11 @@ def total_variation(first: float, last: float, steps: int) -> Regularizer:
     """Denoises after every step: (N, H, W, C) -> (N, H, W, C), in grey levels, each channel alone.
 
     The weight goes from `first` to `last` over the steps as the inverse of a line, because authors state its inverse,
-    the fidelity.
+    the fidelity; after the steps it stays at `last`.
     """
 
     def denoise(values, gradient, step):
-        part = ops.cast(step, "float32") / steps
+        part = ops.minimum(ops.cast(step, "float32") / steps, 1.0)
         return denoised(values, 1 / ((1 - part) / first + part / last))
 
     return denoise

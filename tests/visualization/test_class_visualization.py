@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from keras import ops
 from numpy.testing import assert_allclose
 
 import cvapps
 from cvapps.visualization import CLASS_VISUALIZATION, FEATURE_VISUALIZATION, YOSINSKI, visualize_class
 from cvapps.visualization.ascent import no_penalty, square_norm
-from cvapps.visualization.class_visualization import TABLE_1
 from tests import tolerances
 from tests.visualization import digits
 
@@ -47,15 +47,44 @@ def test_classes_in_batches_are_classes_at_once():
     assert parts.details["objective"].shape == at_once.details["objective"].shape == (5, 3)
 
 
-def test_table_1_has_four_rows():
-    assert list(TABLE_1) == list(YOSINSKI)
-    assert [len(regularizers) for _, regularizers in TABLE_1.values()] == [2, 2, 2, 2]
+# the columns of Table 1: decay, width of the blur, its period, percentiles of the norm and of the contribution
+PUBLISHED = {
+    "mid_frequency": (0, 0.5, 4, 50, 0),
+    "high_frequency": (0.3, 0, 0, 20, 0),
+    "low_frequency": (0.0001, 1.0, 4, 0, 0),
+    "important_pixels": (0, 0.5, 4, 0, 90),
+}
+
+
+@pytest.mark.parametrize("step", [0, 1, 4])
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_row_of_table_1_does_what_the_paper_states(name, step, rng):
+    """Its regularizers in turn, in float64 with SciPy's filter and NumPy's percentile."""
+    ndimage = pytest.importorskip("scipy.ndimage")
+    assert list(YOSINSKI) == list(PUBLISHED)
+    values, gradient = 50 * rng.standard_normal((2, 9, 7, 3)), rng.standard_normal((2, 9, 7, 3))
+    found = ops.convert_to_tensor(values, "float32")
+    for regularizer in YOSINSKI[name].regularizers:
+        found = regularizer(found, ops.convert_to_tensor(gradient, "float32"), ops.convert_to_tensor(step, "int32"))
+    part, width, period, norm, contribution = PUBLISHED[name]
+    expected = (1 - part) * values
+    if width and step % period == 0:
+        expected = ndimage.gaussian_filter(expected, (0, width, width, 0), mode="reflect")
+    for i in range(2):
+        norms = np.sqrt((expected[i] ** 2).sum(-1))
+        expected[i][norms < np.percentile(norms, norm)] = 0
+        shares = np.abs((expected[i] * gradient[i]).sum(-1))
+        expected[i][shares < np.percentile(shares, contribution)] = 0
+    assert_allclose(ops.convert_to_numpy(found), expected, **tolerances.REORDERED)
 
 
 def test_bad_input():
     model = digits.classifier()
     with pytest.raises(ValueError, match="at least one class"):
         visualize_class(model, [])
+    for size in (0, -1):
+        with pytest.raises(ValueError, match=f"a batch of at least one, got {size}"):
+            visualize_class(model, [3], batch_size=size)
     with pytest.raises(ValueError, match="a class from 0 to 9, got 10"):
         visualize_class(model, [3, 10], verbose=0)
     with pytest.raises(ValueError, match=r"no output 'logit'; the nearest names are \['logits'\]"):

@@ -25,6 +25,20 @@ from tests.visualization import digits
 SMALL = replace(FEATURE_VISUALIZATION, moves=(jitter(2), scale((0.95, 1.05)), rotate((-5, 5)), jitter(1)), steps=25)
 
 
+def test_the_articles_numbers(rng):
+    """Of the appendix: shifts of up to 16 pixels in all, five factors, eleven angles, again shifts of up to 8; Adam."""
+    first, factor, turn, last = FEATURE_VISUALIZATION.moves
+    drawn = [[move(rng, (0, 0)) for _ in range(500)] for move in (first, factor, turn, last)]
+    assert {n for matrix in drawn[0] for n in matrix[:, 2]} == set(range(-8, 9))
+    factors = sorted({round(1 / matrix[0, 0], 6) for matrix in drawn[1]})
+    assert factors == [0.95, 0.975, 1, 1.025, 1.05]
+    assert {round(np.degrees(np.arctan2(matrix[0, 1], matrix[0, 0]))) for matrix in drawn[2]} == set(range(-5, 6))
+    assert {n for matrix in drawn[3] for n in matrix[:, 2]} == set(range(-4, 5))
+    optimizer = FEATURE_VISUALIZATION.optimizer()
+    assert isinstance(optimizer, keras.optimizers.Adam)
+    assert float(ops.convert_to_numpy(optimizer.learning_rate)) == pytest.approx(0.05)
+
+
 @pytest.fixture
 def model():
     """Convolutions with random weights, and seven scores for each place."""

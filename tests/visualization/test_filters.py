@@ -99,6 +99,12 @@ def test_bad_input():
         compare_filters(network(np.ones((2, 3, 5, 3), "float32")), pictures(2, 16))
     with pytest.raises(ValueError, match="expected a layer that reads 3 channels, as pictures have; got 5"):
         compare_filters(classifier(), pictures(), layer="second")
+    for look in (
+        lambda nothing: patch_components(nothing, 3, 2),
+        lambda nothing: compare_filters(classifier(), nothing),
+    ):
+        with pytest.raises(ValueError, match="expected at least one picture"):
+            look(pictures()[:0])
     with pytest.raises(ValueError, match="expected a patch of 1 to 12 pixels, got 13"):
         patch_components(pictures(), 13, 1)
     with pytest.raises(ValueError, match="expected 1 to 27 components, got 28"):

@@ -9,7 +9,9 @@ from keras import layers, ops
 from numpy.testing import assert_allclose
 
 from cvapps.visualization import CodeRange, class_score, normal_range, one_each, range_of, synthesize
+from cvapps.visualization.ascent import per_mean_magnitude
 from cvapps.visualization.generators import GENERATOR, codes_of
+from cvapps.visualization.regularizers import decay
 from tests import tolerances
 from tests.visualization import digits
 
@@ -52,6 +54,37 @@ def test_codes_stay_in_a_narrow_range():
     found = synthesize(digits.classifier(), class_score(8), digits.decoder(), allowed, how=how, count=2, verbose=0)
     codes = found.details["values"]
     assert np.all((codes >= np.float32(0.1)) & (codes <= np.float32(0.4)))
+
+
+def test_the_authors_numbers():
+    """From a rate of 8 where the ranges are 12 wide on a line to 0 in 200 steps, each of which takes a hundredth."""
+    ascent = GENERATOR.ascent(digits.decoder(), CodeRange(np.full(digits.CODE, -5.0), np.full(digits.CODE, 7.0)))
+    assert ascent.steps == 200
+    optimizer = ascent.optimizer()
+    for step, rate in ((0, 8), (50, 6), (200, 0)):
+        optimizer.iterations.assign(step)
+        assert_allclose(float(ops.convert_to_numpy(optimizer.learning_rate)), rate, **tolerances.SAME_MATH)
+    (regularizer,) = ascent.regularizers
+    assert_allclose(
+        ops.convert_to_numpy(regularizer(np.full((2, 3), 5.0, "float32"), None, 0)), 4.95, **tolerances.SAME_MATH
+    )
+
+
+def test_every_place_of_the_ascent_is_used():
+    """Without a rate nothing moves, with half of it or the contrary direction something else comes out."""
+    model, maker, allowed = digits.classifier(), digits.decoder(), normal_range((digits.CODE,))
+
+    def codes(**places):
+        how = replace(GENERATOR, **{"steps": 3, "regularizers": (), **places})
+        return synthesize(model, class_score(3), maker, allowed, how=how, verbose=0).details
+
+    start = np.clip(np.random.default_rng(0).standard_normal((1, digits.CODE)), -3, 3)
+    assert_allclose(codes(rate=0.0)["values"], start, **tolerances.SAME_MATH)
+    assert_allclose(codes(rate=0.0, regularizers=(decay(0.5),))["values"], start / 8, **tolerances.SAME_MATH)
+    up, down = codes(rate=1e-3), codes(rate=1e-3, direction=lambda gradient: -per_mean_magnitude(gradient))
+    assert up["reached"] > up["objective"][0]
+    assert down["reached"] < down["objective"][0]
+    assert codes(steps=2)["objective"].shape == (2, 1)
 
 
 def generator(size, largest):

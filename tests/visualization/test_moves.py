@@ -59,3 +59,12 @@ def test_the_draws_stay_in_their_bounds(rng):
     assert np.abs(places[:, 1]).max() == 2
     assert np.std(np.clip(places[:, 0], -4.9, 4.9)) > 2
     assert {float(scale((0.5, 2.0))(rng, (0, 0))[0, 0]) for _ in range(50)} == {0.5, 2.0}
+
+
+def test_the_window_wanders_by_a_part_of_the_room():
+    """A normal shift whose deviation is the part of the room, cut where the picture ends: the same draws by hand."""
+    for seed in range(20):
+        found = wander(0.3)(np.random.default_rng(seed), (30, 20))
+        assert_allclose(found[:, :2], np.eye(2), **tolerances.EXACT)
+        drawn = 0.3 * np.array([30, 20]) * np.random.default_rng(seed).standard_normal(2)
+        assert_allclose(found[:, 2], np.clip(drawn, [-15, -10], [15, 10]), **tolerances.SAME_MATH)

@@ -1,5 +1,7 @@
 """The strongest patches against a loop over pictures and places, and that a patch is all that its value sees."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -68,6 +70,43 @@ def test_batches_one_after_another():
     assert_allclose(parts.values, whole.values, **tolerances.SAME_MATH)
     assert_allclose(parts.columns["patch"], whole.columns["patch"], **tolerances.EXACT)
     assert len(top_patches(model, images, LAYER, 2, count=50, verbose=0).values) == 20
+
+
+class Twice:
+    """Batches that can be gone through again, as a data set's can."""
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    def __iter__(self):
+        return iter(self.batches)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, Twice])
+def test_anything_that_has_batches(kind):
+    model, images = classifier(), pictures(20)
+    whole = top_patches(model, images, LAYER, 2, count=4, verbose=0)
+    parts = top_patches(model, kind([images[:7], images[7:]]), LAYER, 2, count=4, verbose=0)
+    assert_array_equal(parts.details["numbers"], whole.details["numbers"])
+    tensor = top_patches(model, ops.convert_to_tensor(images), LAYER, 2, count=4, verbose=0)
+    assert_array_equal(tensor.details["numbers"], whole.details["numbers"])
+
+
+def test_a_tensorflow_data_set():
+    tf = pytest.importorskip("tensorflow")
+    model, images = classifier(), pictures(20)
+    data = tf.data.Dataset.from_tensor_slices(images).batch(6)
+    found = top_patches(model, data, LAYER, 2, count=4, verbose=0)
+    assert_array_equal(
+        found.details["numbers"], top_patches(model, images, LAYER, 2, count=4, verbose=0).details["numbers"]
+    )
+
+
+def test_progress_ends_at_the_steps_that_were_made(capsys):
+    """Batches of 5, 1 and 2 by fours are two, one and one steps; by fours all eight would be two."""
+    model, images = classifier(), pictures(8)
+    top_patches(model, iter([images[:5], images[5:6], images[6:]]), LAYER, 2, count=2, batch_size=4, verbose=1)
+    assert re.findall(r"(\d+)/", capsys.readouterr().out)[-1] == "4"
 
 
 def test_projections_beside_the_patches():

@@ -53,6 +53,10 @@ def test_it_is_written_and_shown(tmp_path, monkeypatch):
 
 
 def test_what_does_not_fit_is_named():
+    with pytest.raises(ValueError, match="at least one sample and one column, got 0 and 1"):
+        Visualization("none", {"map": PICTURES[:0]}, np.arange(0))
+    with pytest.raises(ValueError, match="at least one sample and one column, got 3 and 0"):
+        Visualization("none", {}, np.arange(3))
     with pytest.raises(ValueError, match=r"column 'map': expected \[3, H, W, 1 or 3\], got \[2, 4, 6, 3\]"):
         Visualization("three", {"map": PICTURES[:2]}, np.arange(3))
     with pytest.raises(ValueError, match="a name for each of 3 rows, got 1"):

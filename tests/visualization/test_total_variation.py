@@ -37,9 +37,9 @@ def test_an_even_picture_stays():
 
 
 def test_the_fidelity_goes_on_a_line(rng):
-    """From weight 100 to weight 0.5 in ten steps: the fifth has the fidelity between, (0.01 + 2) / 2."""
+    """From weight 100 to weight 0.5 in ten steps, and stays: the fifth has the fidelity between, (0.01 + 2) / 2."""
     x = ops.convert_to_tensor(rng.uniform(0, 255, (1, 6, 6, 1)), "float32")
     regularizer = total_variation(100.0, 0.5, 10)
-    for step, weight in ((0, 100.0), (5, 2 / 2.01)):
+    for step, weight in ((0, 100.0), (5, 2 / 2.01), (10, 0.5), (15, 0.5)):
         found = regularizer(x, None, ops.convert_to_tensor(step, "int32"))
         assert_allclose(ops.convert_to_numpy(found), ops.convert_to_numpy(denoised(x, weight)), **tolerances.REORDERED)
