@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cvapps.registry import nearest
-from cvapps.visualization import channel, named, whole_layer
+from cvapps.visualization import channel, whole_layer, with_class_names
 
 MOST = 50  # classes on one sheet
 
@@ -90,7 +90,7 @@ def _feature(asked: Asked) -> Any:
 
 
 def _with_names(sheet: Any, asked: Asked) -> Any:
-    return named(sheet, asked.class_names) if asked.class_names else sheet
+    return with_class_names(sheet, asked.class_names) if asked.class_names else sheet
 
 
 def _explained(sheet: Any, asked: Asked) -> Any:

@@ -2,7 +2,7 @@
 
 from cvapps.visualization.adversarial import fast_gradient_sign, iterative_gradient_sign, least_likely_class
 from cvapps.visualization.ascent import Ascent, ascend
-from cvapps.visualization.attack import named
+from cvapps.visualization.attack import with_class_names
 from cvapps.visualization.backproject import back_project, back_projection
 from cvapps.visualization.class_visualization import CLASS_VISUALIZATION, YOSINSKI, visualize_class
 from cvapps.visualization.deep_fool import deep_fool
@@ -62,7 +62,6 @@ __all__ = [
     "interpolation",
     "iterative_gradient_sign",
     "least_likely_class",
-    "named",
     "neuron",
     "normal_range",
     "occlusion",
@@ -80,5 +79,6 @@ __all__ = [
     "visualize_class",
     "visualize_feature",
     "whole_layer",
+    "with_class_names",
     "with_rule",
 ]

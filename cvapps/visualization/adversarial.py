@@ -14,7 +14,8 @@ import numpy as np
 from keras import ops
 
 from cvapps.visualization.attack import attacked
-from cvapps.visualization.classifier import Classifier, check_positive, cross_entropy
+from cvapps.visualization.checks import check_positive
+from cvapps.visualization.classifier import Classifier, cross_entropy
 from cvapps.visualization.norms import LINF
 from cvapps.visualization.projected_gradient import steps_within
 from cvapps.visualization.result import Visualization

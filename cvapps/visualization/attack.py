@@ -1,5 +1,6 @@
 """What every attack on a classifier shares: batches of steps, and the sheet that shows where they lead."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,7 +9,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from cvapps.visualization.classifier import Classifier, check_positive
+from cvapps.visualization.batches import in_batches
+from cvapps.visualization.checks import check_counts
+from cvapps.visualization.classifier import Classifier
 from cvapps.visualization.norms import L2, LINF
 from cvapps.visualization.result import Visualization
 
@@ -33,23 +36,25 @@ def attacked(
     [N], "norms" {"L-infinity": [N], "L2": [N]} in grey levels, "steps" in which a picture moved [N], "labels" [N], the
     answers "before" and "after" [N], and "probabilities_before" and "probabilities_after" [N, classes].
     """
-    check_positive(steps=most_steps)
-    batches = network.batches(images)
-    bar = keras.utils.Progbar(len(batches) * most_steps, verbose=verbose) if verbose else None
-    found, moved = [], []
-    for number, batch in enumerate(batches):
-        start = ops.convert_to_tensor(images[batch])
-        examples, count = start, ops.zeros(len(images[batch]), dtype="int32")
-        for i, following in enumerate(steps(start, ops.convert_to_tensor(labels[batch]))):
+    check_counts(steps=most_steps)
+    total = -(-len(images) // network.batch_size) * most_steps
+    bar = keras.utils.Progbar(total, verbose=verbose) if verbose else None
+    begun = itertools.count()
+
+    def walked(start, labels):
+        done = next(begun) * most_steps
+        examples, count = start, ops.zeros(len(start), dtype="int32")
+        for i, following in enumerate(steps(start, labels)):
             count += ops.cast(ops.any(following != examples, axis=(1, 2, 3)), "int32")
             examples = following
             if bar:
-                bar.update(number * most_steps + i + 1)
-        found.append(ops.convert_to_numpy(examples))
-        moved.append(ops.convert_to_numpy(count))
+                bar.update(done + i + 1)
+        return examples, count
+
+    examples, moved = in_batches(walked, network.batch_size, images, labels)
     if bar:
-        bar.update(len(batches) * most_steps, finalize=True)
-    examples, changes = np.concatenate(found), np.concatenate(found) - images
+        bar.update(total, finalize=True)
+    changes = examples - images
     before, after = (_softmax(network.all_logits(pictures)) for pictures in (images, examples))
     columns = {
         "image": images,
@@ -61,17 +66,17 @@ def attacked(
         "examples": examples,
         "fooled": succeeded(after.argmax(-1), labels),
         "norms": {norm.name: ops.convert_to_numpy(norm.length(changes)) for norm in (LINF, L2)},
-        "steps": np.concatenate(moved),
+        "steps": moved,
         "labels": labels,
         "before": before.argmax(-1),
         "after": after.argmax(-1),
         "probabilities_before": before,
         "probabilities_after": after,
     }
-    return named(Visualization(title, columns, changes, details=details), range(network.classes))
+    return with_class_names(Visualization(title, columns, changes, details=details), range(network.classes))
 
 
-def named(sheet: Visualization, class_names: Sequence[Any]) -> Visualization:
+def with_class_names(sheet: Visualization, class_names: Sequence[Any]) -> Visualization:
     """An attack's sheet with the classes by these names in its rows: what was answered, and what is, and how surely."""
 
     def words(when: str) -> list[str]:

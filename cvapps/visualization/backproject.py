@@ -20,7 +20,7 @@ from cvapps.analysis.geometry import Window, window
 from cvapps.analysis.graph import Call, trace
 from cvapps.layers import LocalResponseNormalization
 from cvapps.ops.pooling import max_pool_with_argmax, max_unpool
-from cvapps.visualization.explained import in_batches
+from cvapps.visualization.batches import in_batches
 from cvapps.visualization.networks import checked_images, in_float32, read
 from cvapps.visualization.relu_rules import CAPS, is_relu, with_activation
 from cvapps.visualization.result import Visualization, signed_pictures

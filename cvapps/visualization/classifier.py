@@ -1,6 +1,5 @@
 """A classifier as attacks see it: its logits, and how they change with the pictures."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +8,9 @@ import numpy as np
 from keras import ops
 
 from cvapps import backend
-from cvapps.visualization.networks import checked_images, in_float32, read
+from cvapps.visualization.batches import in_batches
+from cvapps.visualization.checks import check_counts, checked_labels
+from cvapps.visualization.networks import checked_images, gradient_and, in_float32, read
 from cvapps.visualization.objectives import OUTPUT
 
 
@@ -21,7 +22,7 @@ class Classifier:
     """
 
     def __init__(self, model: keras.Model, output: str | None, batch_size: int):
-        check_positive(batch_size=batch_size)
+        check_counts(batch_size=batch_size)
         name = OUTPUT + (output or "")
         reader = read(in_float32(model), [name])
         shape = reader.output[name].shape
@@ -37,45 +38,27 @@ class Classifier:
         Each picture's gradient is that of its own value.
         """
 
-        def both(pictures, labels):
-            def summed(values):
-                logits = self._read(values[0])
-                return ops.sum(value(logits, labels)), logits
+        def valued(pictures, labels):
+            logits = self._read(pictures)
+            return value(logits, labels), logits
 
-            (gradient,), logits = backend.gradients(summed, [pictures])
-            return gradient, logits
-
-        return backend.compiled(both)
+        return gradient_and(valued)
 
     def checked(self, images: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Pictures as float32 [N, H, W, C] and the number of a class for each, the network's own answers where None.
+        """Pictures as float32 [N, H, W, C] and a class for each: those given, one for all, or where None the answers.
 
-        Raises ValueError for no picture, for another number of labels than of pictures and for a class that there
-        isn't, TypeError for labels that aren't whole numbers, and what `checked_images` raises.
+        Raises ValueError for no picture, and what `checked_labels` and `checked_images` raise.
         """
         pictures = checked_images(self.model, images)
         if not len(pictures):
             raise ValueError("expected at least one picture")
         if labels is None:
             return pictures, self.all_logits(pictures).argmax(-1).astype("int32")
-        given = np.asarray(ops.convert_to_numpy(labels) if ops.is_tensor(labels) else labels)
-        if given.dtype.kind not in "iu":
-            raise TypeError(f"expected a whole number for each picture, the class's, got labels of {given.dtype}")
-        if given.shape != pictures.shape[:1]:
-            raise ValueError(f"expected {len(pictures)} labels, one for each picture, got {list(given.shape)}")
-        if given.min() < 0 or given.max() >= self.classes:
-            wrong = given[(given < 0) | (given >= self.classes)][0]
-            raise ValueError(f"expected labels from 0 to {self.classes - 1}, got {wrong}")
-        return pictures, given.astype("int32")
-
-    def batches(self, pictures: np.ndarray) -> list[slice]:
-        """Which of the pictures are looked at together."""
-        return [slice(i, i + self.batch_size) for i in range(0, len(pictures), self.batch_size)]
+        return pictures, checked_labels(labels, len(pictures), self.classes)
 
     def all_logits(self, pictures: np.ndarray) -> np.ndarray:
         """float32 [N, H, W, C] -> [N, classes], a batch at a time."""
-        parts = (pictures[batch] for batch in self.batches(pictures))
-        return np.concatenate([ops.convert_to_numpy(self.logits(ops.convert_to_tensor(part))) for part in parts])
+        return in_batches(self.logits, self.batch_size, pictures)
 
 
 def of_class(logits: Any, labels: Any) -> Any:
@@ -86,12 +69,3 @@ def of_class(logits: Any, labels: Any) -> Any:
 def cross_entropy(logits: Any, labels: Any) -> Any:
     """The loss of each picture's class: (N, classes), (N,) -> (N,)."""
     return -of_class(ops.log_softmax(logits, axis=-1), labels)
-
-
-def check_positive(**values: Any) -> None:
-    """Raises TypeError for what isn't a number and ValueError for what isn't positive and finite, by its name."""
-    for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-            raise TypeError(f"expected a number as {name}, got {value!r}")
-        if not 0 < value < math.inf:
-            raise ValueError(f"expected {name} above 0, got {value}")

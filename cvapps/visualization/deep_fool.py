@@ -14,9 +14,12 @@ import numpy as np
 from keras import ops
 
 from cvapps.visualization.attack import attacked
-from cvapps.visualization.classifier import Classifier, check_positive, of_class
-from cvapps.visualization.norms import L2, TINY, Norm
+from cvapps.visualization.checks import check_counts, check_positive
+from cvapps.visualization.classifier import Classifier, of_class
+from cvapps.visualization.norms import L2, LINF, TINY, Norm, column
 from cvapps.visualization.result import Visualization
+
+LEAST = 1e-3  # grey levels that the most changed value moves by in a step: on a face itself nothing else would lead on
 
 
 def deep_fool(
@@ -40,7 +43,8 @@ def deep_fool(
     where [0, 255] doesn't cut it. Without labels the network's own answers are what is left. Returns what `attacked`
     describes; raises what `Classifier.checked` does.
     """
-    check_positive(overshoot=overshoot, candidates=candidates)
+    check_positive(overshoot=overshoot)
+    check_counts(candidates=candidates)
     network = Classifier(model, output, batch_size)
     images, labels = network.checked(images, labels)
     score = network.gradient_of(of_class)
@@ -55,11 +59,13 @@ def deep_fool(
             slope = theirs - own
             slope = ops.where(((pictures <= 0) & (slope < 0)) | ((pictures >= 255) & (slope > 0)), 0.0, slope)
             gap = ops.abs(of_class(logits, rivals[:, i]) - of_class(logits, labels))
-            distance = gap / ops.maximum(norm.dual(slope), TINY)
+            dual = norm.dual(slope)
+            distance = ops.where(dual > TINY, gap / ops.maximum(dual, TINY), np.inf)  # a parallel class has no face
             closer = distance < least
-            best = ops.where(_column(closer), _column(distance) * norm.step(slope), best)
+            best = ops.where(column(closer), norm.step(slope), best)
             least = ops.where(closer, distance, least)
-        return best
+        shortest = LEAST / ops.maximum(LINF.length(best), TINY)
+        return column(ops.where(least < np.inf, ops.maximum(least, shortest), 0.0)) * best
 
     def walk(pictures, labels):
         logits = network.logits(pictures)
@@ -73,12 +79,8 @@ def deep_fool(
             change = nearest_face(on_face, labels, rivals)
             on_face = ops.clip(on_face + change, 0, 255)
             beyond = ops.clip(pictures + (1 + overshoot) * (on_face - pictures), 0, 255)
-            examples = ops.where(_column(fooled), examples, beyond)
+            examples = ops.where(column(fooled), examples, beyond)
             fooled = ops.argmax(network.logits(examples), axis=-1) != labels
             yield examples
 
     return attacked(network, f"DeepFool, {norm.name}", images, labels, walk, np.not_equal, steps, verbose)
-
-
-def _column(values: Any) -> Any:
-    return ops.reshape(values, (-1, 1, 1, 1))

@@ -9,33 +9,40 @@ import keras
 from keras import ops
 
 from cvapps import backend
-from cvapps.visualization.explained import Subject, explained, in_batches
-from cvapps.visualization.networks import read
-from cvapps.visualization.objectives import OUTPUT
+from cvapps.visualization.batches import in_batches
+from cvapps.visualization.explained import Subject, explained
+from cvapps.visualization.reading import answers, read
 from cvapps.visualization.result import Visualization, magnitude_pictures, spotlit_pictures
 
 
 def grad_cam(
-    model: keras.Model, images: Any, of: Subject = None, *, layer: str | None = None, batch_size: int = 16
+    model: keras.Model,
+    images: Any,
+    of: Subject = None,
+    *,
+    layer: str | None = None,
+    output: str | None = None,
+    batch_size: int = 16,
 ) -> Visualization:
     """Pictures [N, H, W, C] -> maps [N, H, W, 1], not negative, of the evidence for the score.
 
     Each channel of the layer's map is weighed with the mean of the score's gradient over it, the sum rectified and
     enlarged linearly to the picture's size. Where no `layer` is given it is the last whose map has places, as in the
-    paper. `of` as for `saliency`. The `details` hold "maps", of the layer's own size. Raises ValueError for a layer
-    that doesn't exist or gives no map, and for one that the score doesn't depend on.
+    paper. `of` and `output` as for `saliency`. The `details` hold "maps", of the layer's own size. Raises ValueError
+    for a layer that doesn't exist, gives no map or is called several times, and for one that the score doesn't depend
+    on.
     """
-    asked = explained(model, images, of, batch_size)
+    asked = explained(model, images, of, batch_size, output)
     name = layer or _last_map(asked.reader)
     maps_of = read(model, [name])
     if len(getattr(maps_of.output[name], "shape", ())) != 4:
         raise ValueError(f"expected a layer that gives a map (N, H, W, C); {name} doesn't")
     if name not in {found.name for found in asked.reader.layers}:
         raise ValueError(f"the score doesn't depend on {name}")
-    to_maps = keras.Model(asked.reader.inputs, asked.reader.get_layer(name).output)
+    to_maps = read(asked.reader, [name])
 
     def weighed(pictures, labels):
-        maps = to_maps(pictures, training=False)
+        maps = to_maps(pictures, training=False)[name]
 
         def summed(values):
             """The rest of the network as a function of the layer's map; what stands before it isn't used."""
@@ -65,10 +72,11 @@ def _last_map(reader: keras.Model) -> str:
     """The last layer but the outputs that gives more than one place."""
     outputs = {id(x) for x in reader.outputs}
     for layer in reversed(reader.layers):
-        shape = getattr(layer.output, "shape", ())
-        if len(shape) == 4 and set(shape[1:3]) != {1} and id(layer.output) not in outputs and not _is_input(layer):
-            return layer.name
-    raise ValueError(f"{reader.name} has no layer that gives a map: say which part of it is meant by {OUTPUT!r}")
+        for answer in answers(reader, layer)[-1]:
+            map_like = len(answer.shape) == 4 and set(answer.shape[1:3]) != {1}
+            if map_like and id(answer) not in outputs and not _is_input(layer):
+                return layer.name
+    raise ValueError(f"{reader.name} has no layer that gives a map of more than one place: say `layer`")
 
 
 def _is_input(layer: keras.layers.Layer) -> bool:

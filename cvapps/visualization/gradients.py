@@ -10,7 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from cvapps.visualization.explained import Explained, Subject, explained, in_batches
+from cvapps.visualization.batches import in_batches
+from cvapps.visualization.checks import check_counts
+from cvapps.visualization.explained import Explained, Subject, explained
 from cvapps.visualization.relu_rules import PLAIN, Rule, with_rule
 from cvapps.visualization.result import Visualization, magnitude_pictures, signed_pictures
 
@@ -18,16 +20,23 @@ DRAWN_UP_TO = 99  # percent of the values
 
 
 def saliency(
-    model: keras.Model, images: Any, of: Subject = None, *, rule: Rule = PLAIN, batch_size: int = 16
+    model: keras.Model,
+    images: Any,
+    of: Subject = None,
+    *,
+    rule: Rule = PLAIN,
+    output: str | None = None,
+    batch_size: int = 16,
 ) -> Visualization:
     """Pictures [N, H, W, C] -> the gradients of the unnormalised score by them, [N, H, W, C] per unit of [0, 255].
 
-    `of` is an Objective, a class or one for each picture, or None: the class that scores best. The `rule` by which
-    gradients pass ReLUs makes of it guided backpropagation (GUIDED) or a deconvolution (DECONVNET). The drawn magnitude
-    is the largest over the channels, as in section 3.1. Raises ValueError and TypeError as `explained` says.
+    `of` is an Objective, a class or one for each picture, or None: the class that scores best; `output` says which of
+    several outputs has the classes. The `rule` by which gradients pass ReLUs makes of it guided backpropagation
+    (GUIDED) or a deconvolution (DECONVNET). The drawn magnitude is the largest over the channels, as in section 3.1.
+    Raises ValueError and TypeError as `explained` says.
     """
     ruled = model if rule is PLAIN else with_rule(model, rule)
-    asked = explained(ruled, images, of, batch_size)
+    asked = explained(ruled, images, of, batch_size, output)
     scores, found = in_batches(asked.gradients(), batch_size, asked.pictures, asked.labels)
     kind = "" if rule is PLAIN else f"{rule.name} "
     return _sheet("Saliency", f"{kind}gradient", asked, found, scores=scores)
@@ -41,17 +50,20 @@ def smooth_grad(
     noise: float = 0.15,
     samples: int = 50,
     seed: int = 0,
+    output: str | None = None,
     batch_size: int = 16,
     verbose: int = 1,
 ) -> Visualization:
     """Pictures [N, H, W, C] -> their mean gradients [N, H, W, C] over `samples` noisy copies.
 
     The noise is normal, its deviation the part `noise` of the range of each picture's values (section 3.2: 0.1 to 0.2);
-    noisy pictures aren't cut to [0, 255]. `of` as for `saliency`. Raises ValueError for no samples and negative noise.
+    noisy pictures aren't cut to [0, 255]. `of` and `output` as for `saliency`. Raises ValueError for
+    no samples and negative noise.
     """
-    if samples < 1 or noise < 0:
-        raise ValueError(f"expected at least one sample and no negative noise, got {samples} and {noise}")
-    asked = explained(model, images, of, batch_size)
+    check_counts(samples=samples)
+    if noise < 0:
+        raise ValueError(f"expected no negative noise, got {noise}")
+    asked = explained(model, images, of, batch_size, output)
     pictures, gradients = asked.pictures, asked.gradients()
     deviation = noise * np.ptp(pictures, axis=(1, 2, 3), keepdims=True)
     random, total = np.random.default_rng(seed), np.zeros(pictures.shape)
@@ -71,6 +83,7 @@ def integrated_gradients(
     *,
     baseline: float | np.ndarray = 0.0,
     steps: int = 50,
+    output: str | None = None,
     batch_size: int = 16,
     verbose: int = 1,
 ) -> Visualization:
@@ -79,12 +92,11 @@ def integrated_gradients(
     The integral of the gradients from the baseline to the picture on a straight line (equation 1). Its sum is that of
     Gauss and Legendre at `steps` places, where equation 3 takes equal steps: smooth parts then need fewer. The
     `details` hold what adding up leaves open, "gap", besides "difference". `baseline` is a level in [0, 255] or
-    pictures that broadcast to the given ones; black, as in the paper, where not given. `of` as for `saliency`. Raises
-    ValueError for fewer than one step, and for a baseline of another shape or outside of [0, 255].
+    pictures that broadcast to the given ones; black, as in the paper, where not given. `of` and `output` as for
+    `saliency`. Raises ValueError for fewer than one step, and for a baseline of another shape or outside of [0, 255].
     """
-    if steps < 1:
-        raise ValueError(f"expected at least one step, got {steps}")
-    asked = explained(model, images, of, batch_size)
+    check_counts(steps=steps)
+    asked = explained(model, images, of, batch_size, output)
     pictures, gradients = asked.pictures, asked.gradients()
     start = _checked_baseline(baseline, pictures.shape)
     way = pictures - start

@@ -47,11 +47,11 @@ def _euclidean(change: Any) -> Any:
 def _unit(gradient: Any) -> Any:
     largest = ops.max(ops.abs(gradient), axis=VALUES, keepdims=True)
     scaled = gradient / ops.maximum(largest, TINY)
-    return scaled / ops.maximum(_column(_euclidean(scaled)), TINY)
+    return scaled / ops.maximum(column(_euclidean(scaled)), TINY)
 
 
 def _into_sphere(change: Any, radius: float) -> Any:
-    return change * _column(radius / ops.maximum(_euclidean(change), radius))
+    return change * column(radius / ops.maximum(_euclidean(change), radius))
 
 
 def _in_sphere(shape: tuple[int, ...], radius: float, seed: keras.random.SeedGenerator) -> Any:
@@ -61,7 +61,8 @@ def _in_sphere(shape: tuple[int, ...], radius: float, seed: keras.random.SeedGen
     return radius * part ** (1 / np.prod(shape[1:]).item()) * direction
 
 
-def _column(lengths: Any) -> Any:
+def column(lengths: Any) -> Any:
+    """A number for each picture beside its values: (N,) -> (N, 1, 1, 1)."""
     return ops.reshape(lengths, (-1, 1, 1, 1))
 
 

@@ -30,10 +30,17 @@ class Objective:
         reads = tuple(dict.fromkeys(self.reads + other.reads))
         return Objective(f"{self.title} + {other.title}", reads, lambda found: self.value(found) + other.value(found))
 
+    def __radd__(self, zero: int) -> "Objective":
+        """What `sum` begins with is zero."""
+        return self if isinstance(zero, int) and zero == 0 else NotImplemented
+
     def __mul__(self, weight: float) -> "Objective":
         return Objective(f"{weight:g} ({self.title})", self.reads, lambda found: weight * self.value(found))
 
     __rmul__ = __mul__
+
+    def __truediv__(self, divisor: float) -> "Objective":
+        return (1 / divisor) * self
 
     def __neg__(self) -> "Objective":
         return -1.0 * self
@@ -58,8 +65,11 @@ def neuron(layer: str, index: int, place: tuple[int, int] | None = None) -> Obje
 
     def value(found):
         plane = _channel(found[layer], index)
-        if len(plane.shape) == 1:
+        if len(plane.shape) == 1 and place is None:
             return plane
+        if len(plane.shape) != 3:
+            expected = "no place" if len(plane.shape) == 1 else "a layer with rows and columns, or without places"
+            raise ValueError(f"expected {expected}; {layer} answers (N{', places' * (len(plane.shape) - 1)}, C)")
         row, column = place or (plane.shape[1] // 2, plane.shape[2] // 2)
         if not (0 <= row < plane.shape[1] and 0 <= column < plane.shape[2]):
             raise ValueError(f"{layer} has {plane.shape[1]}x{plane.shape[2]} places, there is no {(row, column)}")
@@ -82,7 +92,10 @@ def peak(layer: str, index: int) -> Objective:
 def direction(layer: str, vector: np.ndarray) -> Objective:
     """The mean over the places of a layer's projection on a unit vector of its channels."""
     vector = np.asarray(vector, "float32")
-    unit = vector / np.linalg.norm(vector)
+    length = np.linalg.norm(vector)
+    if not 0 < length < np.inf:
+        raise ValueError(f"expected a vector that has a direction, got one of length {length:g}")
+    unit = vector / length
 
     def value(found):
         maps = found[layer]

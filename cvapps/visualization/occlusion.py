@@ -11,7 +11,8 @@ import numpy as np
 from keras import ops
 
 from cvapps import backend
-from cvapps.visualization.explained import Subject, explained, in_batches
+from cvapps.visualization.batches import in_batches
+from cvapps.visualization.explained import Subject, explained
 from cvapps.visualization.result import Visualization, signed_pictures, spotlit_pictures
 
 
@@ -23,6 +24,7 @@ def occlusion(
     size: int,
     stride: int,
     fill: float = 127.5,
+    output: str | None = None,
     batch_size: int = 32,
     verbose: int = 1,
 ) -> Visualization:
@@ -31,10 +33,10 @@ def occlusion(
     A square of `size` pixels, of the level `fill`, slides in steps of `stride` from the upper left corner until the
     picture is covered; the last ones are cut at the border. A pixel's value is the mean over the squares that hide it.
     The `details` hold the score of the whole picture, "score" (N,), and the paper's map, "scores" (N, rows, columns),
-    by the square's place. `of` as for `saliency`. Raises ValueError for a square larger than the picture or without
-    pixels, for a stride that leaves pixels out or is under one, and for a fill outside of [0, 255].
+    by the square's place. `of` and `output` as for `saliency`. Raises ValueError for a square larger than the
+    picture or without pixels, for a stride that leaves pixels out or is under one, and for a fill outside of [0, 255].
     """
-    asked = explained(model, images, of, batch_size)
+    asked = explained(model, images, of, batch_size, output)
     pictures, (height, width) = asked.pictures, asked.pictures.shape[1:3]
     if not 1 <= size <= min(height, width):
         raise ValueError(f"expected a square of 1 to {min(height, width)} pixels, got {size}")

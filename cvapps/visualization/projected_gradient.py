@@ -11,7 +11,8 @@ import numpy as np
 from keras import ops
 
 from cvapps.visualization.attack import Steps, attacked
-from cvapps.visualization.classifier import Classifier, check_positive, cross_entropy
+from cvapps.visualization.checks import check_counts, check_positive
+from cvapps.visualization.classifier import Classifier, cross_entropy
 from cvapps.visualization.norms import LINF, Norm
 from cvapps.visualization.result import Visualization
 
@@ -62,7 +63,8 @@ def projected_gradient_descent(
     5, so that the ball's edge is reached from any start. One start: other seeds are the paper's restarts. Raises as
     `fast_gradient_sign` does.
     """
-    check_positive(epsilon=epsilon, steps=steps)
+    check_positive(epsilon=epsilon)
+    check_counts(steps=steps)
     step_size = 2.5 * epsilon / steps if step_size is None else step_size
     check_positive(step_size=step_size)
     network, generator = Classifier(model, output, batch_size), keras.random.SeedGenerator(seed)

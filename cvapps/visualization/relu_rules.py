@@ -7,9 +7,9 @@ arrives, what goes on is [f > 0] R (plain: the true gradient), [R > 0] R (deconv
 arXiv:1311.2901, section 2.1, see Simonyan et al. 2013, arXiv:1312.6034, section 4), or [f > 0] [R > 0] R (guided).
 
 A ReLU is the operation `ops.relu` or `ops.relu6`, the layer `ReLU` where it is zero below zero, and the activation
-"relu" or "relu6" of any layer. The papers have no cap, as ReLU6 has: the plain and the guided rule close at the cap,
-where the true gradient is zero, and the deconvnet's ignores it as it ignores zero. Others, leaky ones too, keep their
-own derivative.
+"relu" or "relu6" of any layer, or such a layer as its activation. The papers have no cap, as ReLU6 has: the plain and
+the guided rule close at the cap, where the true gradient is zero, and the deconvnet's ignores it as it ignores zero.
+Others, leaky ones too, keep their own derivative.
 """
 
 from collections.abc import Callable
@@ -43,7 +43,8 @@ def with_rule(model: keras.Model, rule: Rule) -> keras.Model:
     """The network with the same answers, whose gradients pass each ReLU by the rule; layers keep their names.
 
     It computes in float32 and shares the model's weights, but for a model of another type, whose weights it copies. A
-    model without a ReLU comes back with its own gradients. Raises TypeError for a model that isn't functional.
+    model without a ReLU comes back with its own gradients. Raises TypeError for a model that isn't functional and for
+    a layer with layers inside.
     """
 
     return _rewritten(in_float32(model), rule, {})
@@ -97,9 +98,19 @@ def _ruled(operation: Any, rule: Rule) -> keras.Operation:
         return _Rectifier(rule, operation.max_value, operation.name)
     if _of_keras(operation) in OPERATIONS:
         return _Rectifier(rule, OPERATIONS[_of_keras(operation)], operation.name)
-    if getattr(operation, "activation", None) in CAPS:
-        return with_activation(operation, rectifier(rule, CAPS[operation.activation]))
+    activation: Any = getattr(operation, "activation", None)
+    if _is_relu_layer(activation):
+        return with_activation(operation, rectifier(rule, activation.max_value))
+    if activation in CAPS:
+        return with_activation(operation, rectifier(rule, CAPS[activation]))
+    if isinstance(operation, keras.layers.Layer) and _inside(operation, activation):
+        raise TypeError(f"expected layers that aren't made of layers, whose ReLUs aren't seen; {operation.name} is")
     return _twin(operation)
+
+
+def _inside(layer: keras.layers.Layer, activation: Any) -> list[keras.layers.Layer]:
+    """The layers that it is made of, but for one that is its activation."""
+    return [inner for inner in layer._flatten_layers(include_self=False) if inner is not activation]
 
 
 def _is_relu_layer(operation: Any) -> bool:

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from cvapps.visualization.adversarial import fast_gradient_sign
-from cvapps.visualization.classifier import check_positive
+from cvapps.visualization.checks import check_positive
 from cvapps.visualization.projected_gradient import projected_gradient_descent, uniform_noise
 from cvapps.visualization.result import Visualization
 

@@ -11,8 +11,9 @@ import numpy as np
 from keras import ops
 
 from cvapps.visualization.attack import attacked
-from cvapps.visualization.classifier import Classifier, check_positive, of_class
-from cvapps.visualization.norms import L2
+from cvapps.visualization.checks import check_positive
+from cvapps.visualization.classifier import Classifier, of_class
+from cvapps.visualization.norms import L2, column
 from cvapps.visualization.result import Visualization
 
 
@@ -27,7 +28,7 @@ def ascend_until_fooled(
     batch_size: int = 32,
     verbose: int = 1,
 ) -> Visualization:
-    """Pictures [N, H, W, C] in [0, 255], classes [N] -> pictures that the network answers with these classes.
+    """Pictures [N, H, W, C] in [0, 255], classes [N] or one for all -> pictures that are answered with these classes.
 
     Every step changes a picture by `step_size` grey levels, as the root of the mean square over its values, along the
     gradient of the class's unnormalised score. A picture that fools moves no more. Returns what `attacked` describes:
@@ -49,7 +50,7 @@ def ascend_until_fooled(
             if ops.all(fooled):
                 return
             following = ops.clip(examples + length * L2.step(ascent), 0, 255)
-            examples = ops.where(ops.reshape(fooled, (-1, 1, 1, 1)), examples, following)
+            examples = ops.where(column(fooled), examples, following)
             yield examples
 
     title = "gradient ascent until fooled"

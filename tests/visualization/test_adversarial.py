@@ -14,9 +14,9 @@ from cvapps.visualization import (
     fast_gradient_sign,
     iterative_gradient_sign,
     least_likely_class,
-    named,
     projected_gradient_descent,
     uniform_noise,
+    with_class_names,
 )
 from tests import tolerances
 from tests.visualization.classifiers import linear, pictures, random_linear, trained_on_digits
@@ -144,7 +144,7 @@ def test_no_value_is_changed_by_more_than_epsilon(attack, rng):
 def test_the_sheet_shows_the_difference_around_grey(rng):
     model, *_ = random_linear(rng)
     images = pictures(rng, 2)
-    sheet = named(fast_gradient_sign(model, images, epsilon=7), ["ant", "bee", "cat", "dog"])
+    sheet = with_class_names(fast_gradient_sign(model, images, epsilon=7), ["ant", "bee", "cat", "dog"])
     assert list(sheet.columns) == ["image", "example", "difference", "difference x10"]
     assert_array_equal(sheet.columns["difference"], 127.5 + sheet.values)
     assert_array_equal(sheet.columns["difference x10"], 127.5 + 10 * sheet.values)
@@ -174,17 +174,26 @@ def test_progress_is_shown_where_it_is_wanted(rng, capsys):
 @pytest.mark.parametrize(
     ("labels", "error", "message"),
     [
-        ([0, 1], ValueError, "expected 3 labels, one for each picture, got"),
-        ([0, 1, 4], ValueError, "expected labels from 0 to 3, got 4"),
-        ([0, -1, 2], ValueError, "expected labels from 0 to 3, got -1"),
-        ([0.0, 1.0, 2.0], TypeError, "expected a whole number for each picture"),
-        (np.eye(4)[:3].astype(int), ValueError, r"expected 3 labels, one for each picture, got \[3, 4\]"),
+        ([0, 1], ValueError, "expected a class for each of 3 pictures, got"),
+        ([0, 1, 4], ValueError, "expected classes from 0 to 3, got 4"),
+        ([0, -1, 2], ValueError, "expected classes from 0 to 3, got -1"),
+        ([0.0, 1.0, 2.0], TypeError, "expected a class, or one for each picture, as whole numbers"),
+        (np.eye(4)[:3].astype(int), ValueError, r"expected a class for each of 3 pictures, got \[3, 4\]"),
     ],
 )
 def test_labels_that_do_not_fit(attack, labels, error, message, rng):
     model, *_ = random_linear(rng)
     with pytest.raises(error, match=message):
         attack(model, pictures(rng, 3), labels)
+
+
+@each_attack
+def test_one_label_for_all(attack, rng):
+    model, *_ = random_linear(rng)
+    images = pictures(rng, 3)
+    found, expected = attack(model, images, 2), attack(model, images, [2, 2, 2])
+    assert_array_equal(found.details["labels"], [2, 2, 2])
+    assert_array_equal(found.details["examples"], expected.details["examples"])
 
 
 @each_attack

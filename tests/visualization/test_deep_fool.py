@@ -91,6 +91,33 @@ def test_values_at_an_end_do_not_hold_it_up(rng):
     assert details["fooled"].all()
 
 
+@pytest.mark.parametrize("norm", [L2, LINF], ids=lambda norm: norm.name)
+def test_a_class_like_the_own_is_no_face(norm, rng):
+    """A rival with the label's weights and a lower bias is no nearer for any change: the other faces count."""
+    weights, bias = rng.normal(size=(48, 4)), np.array([1.0, 0.0, 0.0, 0.999])
+    weights[:, 3] = weights[:, 0]
+    weights, bias = weights.astype("float32"), bias.astype("float32")
+    images = np.full((1, 4, 4, 3), 127.0) + 40 * np.sign(weights[:, 0] - weights[:, 1]).reshape(1, 4, 4, 3)
+    others, keep = linear(weights[:, :3], bias[:3]), linear(weights, bias)
+    expected = deep_fool(others, images, [0], norm=norm, verbose=0).details
+    found = deep_fool(keep, images, [0], norm=norm, verbose=0).details
+    assert expected["before"] == found["before"] == 0
+    assert found["fooled"].all()
+    assert_allclose(found["examples"], expected["examples"], **tolerances.REORDERED)
+
+
+@pytest.mark.parametrize("norm", [L2, LINF], ids=lambda norm: norm.name)
+def test_a_picture_on_a_face_is_led_off_it(norm):
+    """Two classes that answer the same, of which the first counts as the answer; any change towards the second does."""
+    weights = np.zeros((48, 2), "float32")
+    weights[:, 1] = np.where(np.arange(48) % 2, 1.0, -1.0)
+    details = deep_fool(linear(weights, np.zeros(2, "float32")), np.full((1, 4, 4, 3), 128.0), norm=norm, verbose=0)
+    details = details.details
+    assert details["before"] == 0
+    assert details["fooled"].all()
+    assert 0 < details["norms"]["L-infinity"] < 0.01
+
+
 def test_digits_are_fooled_by_less_than_a_step_of_the_sign():
     """Of the first 100 held-out digits: all are fooled, in 3 steps at most when it was measured.
 
@@ -112,3 +139,6 @@ def test_settings_that_make_no_sense(setting, rng):
     model, *_ = random_linear(rng)
     with pytest.raises(ValueError, match=f"expected {setting} above 0"):
         deep_fool(model, pictures(rng), **{setting: 0})
+    if setting != "overshoot":
+        with pytest.raises(TypeError, match=f"expected a whole number as {setting}"):
+            deep_fool(model, pictures(rng), **{setting: 1.5})

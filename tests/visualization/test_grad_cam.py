@@ -73,5 +73,5 @@ def test_layers_that_cannot_be_asked():
     model = keras.Model(image, {"logits": score, "aside": aside}, name="two")
     with pytest.raises(ValueError, match="the score doesn't depend on aside"):
         grad_cam(model, pictures(2, 8), 0, layer="aside")
-    with pytest.raises(ValueError, match="has no layer that gives a map"):
+    with pytest.raises(ValueError, match=r"has no layer that gives a map of more than one place: say `layer`$"):
         grad_cam(keras.Model(image, score, name="flat"), pictures(2, 8), 0)

@@ -136,21 +136,37 @@ def test_bad_input(method):
         (images * 2, 0, r"expected pictures in \[0, 255\]"),
         (images[:, :5], 0, r"expected pictures \[None, 12, 12, 3\], got \[2, 5, 12, 3\]"),
         (images[:0], 0, "expected at least one picture"),
-        (images, 4, "expected classes from 0 to 3, got 4 to 4"),
-        (images, [0, -1], "expected classes from 0 to 3, got -1 to 0"),
+        (images, 4, "expected classes from 0 to 3, got 4"),
+        (images, [0, -1], "expected classes from 0 to 3, got -1"),
         (images, [0, 1, 2], r"expected a class for each of 2 pictures, got \[3\]"),
         (images, class_score(9), "expected a class from 0 to 3, got 9"),
         (images, channel("secnd_relu", 0), r"the nearest names are \['second_relu', 'second'\]"),
     ):
         with pytest.raises(ValueError, match=message):
             method(model, given, of)
-    with pytest.raises(TypeError, match=r"expected an Objective, a class, a class for each picture or None, got 0\.5"):
+    with pytest.raises(TypeError, match=r"expected a class, or one for each picture, as whole numbers, got 0\.5"):
         method(model, images, 0.5)
-    with pytest.raises(ValueError, match="expected a batch of at least one, got 0"):
+    with pytest.raises(ValueError, match="expected batch_size above 0, got 0"):
         method(model, images, 0, batch_size=0)
     with pytest.raises(ValueError, match=r"two has the outputs \['boundary', 'class'\]: say which"):
         method(two_outputs(), images)
     assert np.abs(method(two_outputs(), images, class_score(1, "class")).values).max() > 0
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_which_of_several_outputs(method):
+    images = pictures()
+    expected = method(two_outputs_of(1), images, class_score(1, "class")).values
+    assert_allclose(method(two_outputs_of(1), images, 1, output="class").values, expected, **tolerances.SAME_MATH)
+    with pytest.raises(ValueError, match="expected no output besides an Objective"):
+        method(two_outputs_of(1), images, class_score(1, "class"), output="class")
+    with pytest.raises(ValueError, match="two has no output 'clas'"):
+        method(two_outputs_of(1), images, output="clas")
+
+
+def two_outputs_of(seed):
+    keras.utils.set_random_seed(seed)
+    return two_outputs()
 
 
 def test_a_model_of_two_inputs():
@@ -161,11 +177,11 @@ def test_a_model_of_two_inputs():
 
 def test_bad_settings():
     model, images = classifier(), pictures()
-    with pytest.raises(ValueError, match="expected at least one sample and no negative noise, got 0 and"):
+    with pytest.raises(ValueError, match="expected samples above 0, got 0"):
         smooth_grad(model, images, samples=0)
-    with pytest.raises(ValueError, match="got 50 and -1"):
+    with pytest.raises(ValueError, match="expected no negative noise, got -1"):
         smooth_grad(model, images, noise=-1)
-    with pytest.raises(ValueError, match="expected at least one step, got 0"):
+    with pytest.raises(ValueError, match="expected steps above 0, got 0"):
         integrated_gradients(model, images, steps=0)
     with pytest.raises(ValueError, match=r"expected a baseline in \[0, 255\]"):
         integrated_gradients(model, images, baseline=-1.0)

@@ -95,6 +95,7 @@ def test_each_relu_follows_the_rule():
         "activation": lambda x: layers.Activation("relu")(x),
         "operation": ops.relu,
         "relu6": ops.relu6,
+        "a layer as activation": lambda x: layers.Dense(1, layers.ReLU(), use_bias=False, kernel_initializer="ones")(x),
         "fused": lambda x: layers.Dense(1, "relu", use_bias=False, kernel_initializer="ones")(x),
         "fused relu6": lambda x: layers.Dense(1, "relu6", use_bias=False, kernel_initializer="ones")(x),
     }
@@ -115,6 +116,15 @@ def test_what_is_no_relu_keeps_its_gradient():
     for form in (layers.LeakyReLU(0.25), layers.ReLU(negative_slope=0.25)):
         model = with_rule(keras.Model(image, form(image)), GUIDED)
         assert_allclose(gradient(lambda v, m=model: -ops.sum(m(v)), x)[:, 0], [-0.25, -1], **tolerances.SAME_MATH)
+
+
+def test_what_is_inside_of_a_layer_is_not_missed():
+    """No rule reaches a ReLU there, so the layer is refused; one that is only its activation is none inside."""
+    image = keras.Input((4, 3))
+    inner = layers.Dense(2, activation="relu")
+    with pytest.raises(TypeError, match=r"expected layers that aren't made of layers.*rows is"):
+        with_rule(keras.Model(image, layers.TimeDistributed(inner, name="rows")(image)), GUIDED)
+    with_rule(keras.Model(image, layers.Dense(2, activation=layers.LeakyReLU(0.2))(image)), GUIDED)
 
 
 def test_half_precision_is_computed_in_full():
