@@ -1,7 +1,7 @@
 """Seeing what networks see: an objective in a network goes in, pictures with their numbers come out."""
 
 from cvapps.visualization.adversarial import fast_gradient_sign, iterative_gradient_sign, least_likely_class
-from cvapps.visualization.ascent import Ascent, ascend
+from cvapps.visualization.ascent import Ascent, ascend, square_norm
 from cvapps.visualization.attack import with_class_names
 from cvapps.visualization.backproject import back_project, back_projection
 from cvapps.visualization.class_visualization import CLASS_VISUALIZATION, YOSINSKI, visualize_class
@@ -73,6 +73,7 @@ __all__ = [
     "robustness_curves",
     "saliency",
     "smooth_grad",
+    "square_norm",
     "synthesize",
     "top_patches",
     "uniform_noise",

@@ -23,7 +23,7 @@ from cvapps.visualization.parameterizations import pixels
 from cvapps.visualization.regularizers import clip_small_contribution, clip_small_norm, decay, every, gaussian_blur
 from cvapps.visualization.result import Visualization
 
-# the weight is for the scores of networks on photographs; it counts with the picture's size, so small ones bear more
+# the weight is for the scores of networks on photographs; those of a network of a few layers may bear a tenth of it
 CLASS_VISUALIZATION = Ascent(
     penalty=square_norm(2e-6),
     direction=per_mean_magnitude,
