@@ -4,9 +4,9 @@ VENV ?= .venv
 PORT ?= 5000
 STORE = $(or $(CVAPPS_HOME),$(CURDIR)/var)
 python = $(VENV)/bin/python
-on_any_backend = tests/contract tests/classification tests/analysis tests/layers tests/losses tests/metrics tests/ops tests/parity/test_addons.py
+on_any_backend = tests/contract tests/classification tests/analysis tests/layers tests/losses tests/metrics tests/ops tests/visualization tests/parity/test_addons.py
 
-.PHONY: setup demo test test-all test-jax parity-addons parity-torch lint types check bench ui serve notebook readme requirements clean
+.PHONY: setup demo test test-all test-jax parity-addons parity-captum parity-foolbox parity-torch lint types check bench ui serve notebook readme requirements clean
 
 setup: $(VENV)/ready
 
@@ -40,6 +40,24 @@ parity-addons: setup .venv-addons/ready
 .venv-addons/ready: tests/parity/addons/requirements.txt
 	python3.11 -m venv .venv-addons
 	.venv-addons/bin/python -m pip install -r $<
+	@touch $@
+
+parity-captum: setup .venv-captum/ready
+	.venv-captum/bin/python -W ignore tests/parity/captum/record.py
+	$(python) -m pytest tests/parity/test_captum.py
+
+.venv-captum/ready: tests/parity/captum/requirements.txt
+	$(PYTHON) -m venv .venv-captum
+	.venv-captum/bin/python -m pip install -r $<
+	@touch $@
+
+parity-foolbox: setup .venv-foolbox/ready
+	.venv-foolbox/bin/python tests/parity/foolbox/record.py
+	$(python) -m pytest tests/parity/test_foolbox.py
+
+.venv-foolbox/ready: tests/parity/foolbox/requirements.txt
+	$(PYTHON) -m venv .venv-foolbox
+	.venv-foolbox/bin/python -m pip install -r $<
 	@touch $@
 
 parity-torch: setup .venv-torch/ready

@@ -1,5 +1,7 @@
 """The one file that knows the backends: fused kernels, derivatives by hand, whether values can be looked at."""
 
+import functools
+
 import keras
 
 KERNEL_TYPES = ("float16", "bfloat16", "float32")
@@ -92,6 +94,22 @@ def gradients(function, values):
         found = torch.autograd.grad(scalar, values, allow_unused=True)
         return [torch.zeros_like(x) if d is None else d for x, d in zip(values, found, strict=True)], more
     raise NotImplementedError(f"the backend {name} has no derivatives")
+
+
+def compiled(function):
+    """The function of tensors, compiled where the backend can; traced anew for each new shape."""
+    name = keras.backend.backend()
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        # TensorFlow counts traces by a function's code and warns of many, as if all closures of it were the same one;
+        # a partial has no code
+        return tf.function(functools.partial(function), autograph=False)
+    if name == "jax":
+        import jax
+
+        return jax.jit(function)
+    return function
 
 
 def is_traced(x) -> bool:

@@ -67,10 +67,7 @@ def changed_recipe(name, changes, quick):
     recipe = recipes.load(name)
     recipe = recipes.quick(recipe) if quick else recipe
     for change in changes:
-        path, equals, text = change.partition("=")
-        if not equals:
-            raise ValueError(f"--set takes FIELD=VALUE, not {change!r}")
-        recipe = recipes.override(recipe, path, text)
+        recipe = recipes.override(recipe, *recipes.assignment(change))
     return recipe
 
 
@@ -163,6 +160,30 @@ def predict(model, images, endpoint, out):
     from pipelines.predict import predict as ask
 
     sys.exit(ask(endpoint, model, images, out or home("maps", model)))
+
+
+@main.command()
+@click.argument("method")
+@click.argument("model")
+@click.option(
+    "--photo",
+    "photos",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A picture; several may be given.  [default: of a recipe's held-out pictures the first]",
+)
+@click.option("--class", "chosen_class", metavar="NAME_OR_NUMBER", help="The class that is meant.")
+@click.option("--layer", help="The layer that is looked at.")
+@click.option("--channel", type=int, help="The channel of that layer.")
+@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Change one setting of the method.")
+@click.option(
+    "--count", default=4, show_default=True, type=click.IntRange(1), help="Held-out pictures without --photo."
+)
+def visualize(method, model, photos, chosen_class, layer, channel, changes, count):
+    """See what MODEL, a recipe's newest finished run or a .keras file, sees by METHOD of cvapps.visualization."""
+    from pipelines.visualize import visualize as draw
+
+    click.echo(draw(method, model, photos, chosen_class, layer, channel, changes, count))
 
 
 @main.group()

@@ -11,16 +11,14 @@ set's palette, names or size. The photograph is scikit-learn's of the Summer Pal
 from pathlib import Path
 
 import click
-import keras
 import numpy as np
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
 import cvapps
 from pipelines.home import CHECKOUT
-from pipelines.recipe import Recipe
-from pipelines.runs import latest_finished
 from pipelines.tasks import task_of
+from pipelines.trained import trained
 
 WIDTH = 320  # pixels of each picture
 FOLDER = CHECKOUT / "docs" / "gallery"
@@ -32,16 +30,11 @@ def seen(name: str, image: np.ndarray) -> tuple[str, np.ndarray]:
 
     Raises FileNotFoundError where there is no such run or file, ValueError for a file whose task needs its data set.
     """
-    if name.endswith(".keras"):
-        model = keras.saving.load_model(name, compile=False)
-        recipe, data = Recipe(model.name), None
-        if cvapps.model_info(model.name).task in NEED_DATA:
-            raise ValueError(f"what {model.name} sees is shown by its data set's palette, names or size: give a recipe")
-    else:
-        folder = latest_finished(name)
-        model, recipe = keras.saving.load_model(folder.model, compile=False), folder.recipe
-        data = task_of(recipe).open_data(recipe)
-    return recipe.model, task_of(recipe).overlay(model, image, data)
+    network = trained(name)
+    recipe = network.recipe
+    if network.folder is None and cvapps.model_info(recipe.model).task in NEED_DATA:
+        raise ValueError(f"what {recipe.model} sees is shown by its data set's palette, names or size: give a recipe")
+    return recipe.model, task_of(recipe).overlay(network.model, image, network.data)
 
 
 def side_by_side(*pictures: np.ndarray) -> Image.Image:

@@ -98,7 +98,7 @@ def override(recipe: Any, path: str, text: str) -> Any:
     """
     head, _, rest = path.partition(".")
     if isinstance(recipe, dict):
-        return {**recipe, path: _read(text)}
+        return {**recipe, path: read_value(text)}
     known = [f.name for f in fields(recipe)]
     if head not in known:
         raise ValueError(f"{type(recipe).__name__} has no field {head!r}; {nearest(head, known)}")
@@ -109,14 +109,22 @@ def override(recipe: Any, path: str, text: str) -> Any:
         inner = f", one of {[f.name for f in fields(old)]}" if is_dataclass(old) else ""
         raise ValueError(f"{path}={text}: {head} is a {type(old).__name__}; set one of its fields{inner}")
     annotation = typing.get_type_hints(type(recipe))[head]
-    new = _read(text)
+    new = read_value(text)
     if isinstance(old, str) or typing.get_origin(annotation) is Literal:
         new = text
     check_type(path, new, annotation)
     return replace(recipe, **{head: float(new) if annotation in (float, float | None) and new is not None else new})
 
 
-def _read(text: str) -> Any:
+def assignment(change: str) -> tuple[str, str]:
+    """What `--set` takes, "NAME=VALUE", in its two parts. Raises ValueError where it isn't that."""
+    name, equals, text = change.partition("=")
+    if not equals:
+        raise ValueError(f"--set takes FIELD=VALUE, not {change!r}")
+    return name, text
+
+
+def read_value(text: str) -> Any:
     """A Python literal, with tuples for lists; or the text itself where it is none."""
     try:
         value = ast.literal_eval(text)

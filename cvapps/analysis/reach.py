@@ -122,7 +122,7 @@ def _pad(call: Call, i: int, axis: Axis, size: int, made: int) -> Axis:
 def _slice(call: Call, i: int, axis: Axis, size: int | None, made: int) -> Axis | None:
     """x[:, a::s], every s-th place from the a-th on, and x[:, ::-1], the places in reverse."""
     (_, key, *_), _ = call.arguments
-    key = key if isinstance(key, tuple) else (key,)
+    key = tuple(key) if isinstance(key, (tuple, list)) else (key,)  # a loaded model has lists for tuples
     key = key[i + 1] if len(key) > i + 1 and Ellipsis not in key else slice(None)
     if key == slice(None, None, -1) and size is not None:
         return axis.mirrored(size)

@@ -193,6 +193,14 @@ def test_the_registry_s_slices_and_pads(rng):
     assert (shortcut.kind, shortcut.jump) == ("Pad", (4, 4))
 
 
+def test_a_loaded_model_sees_what_was_saved(tmp_path):
+    """Keras' files have lists where a slice had a tuple."""
+    model = cvapps.create_model("resnet20_cifar")
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert receptive_field(loaded).rows == receptive_field(model).rows
+
+
 def test_mirrored_maps(rng):
     """NASNet's pooling of stride 2 runs from the other end: mirrored, padded, pooled, mirrored back."""
     x = image = keras.Input((40, 24, 2), name="image")
