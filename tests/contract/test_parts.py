@@ -30,6 +30,7 @@ from cvapps.ops import (
     interpolation,
     matching,
     pooling,
+    region_reading,
     regions,
     roi_pool,
     sampling,
@@ -165,6 +166,13 @@ OPS = {
     ),
     "roi_pool": (lambda x, boxes: roi_pool.roi_pool(x, boxes, 8, 3), [IMAGE, REGIONS], None),
     "roi_align": (lambda x, boxes: regions.roi_align(x, boxes, 8, 3, 3, True), [IMAGE, REGIONS], None),
+    "means_of_bins": (
+        lambda x, boxes: region_reading.means_of_bins(
+            [x], [8], ops.zeros_like(boxes[..., 0], dtype="int32"), boxes, 3, 2, False
+        ),
+        [IMAGE, REGIONS],
+        None,
+    ),
     "pyramid_roi_align": (
         lambda x, small, boxes: regions.pyramid_roi_align({"P3": x, "P4": small}, boxes, 3, 1, True),
         [IMAGE, SMALL, REGIONS],

@@ -240,7 +240,7 @@ def test_a_dead_server_gets_the_picture_later(run_home, monkeypatch):
         (("top_patches", "mlp_digits", "--layer", "hidden"), "top_patches needs --channel"),
         (("visualize_class", "mlp_digits", "--set", "how=YOSINSKI.low"), "YOSINSKI has no row 'low'; known are"),
         (("ascend_until_fooled", "mlp_digits"), "ascend_until_fooled needs --class"),
-        (("deep_fool", "mlp_digits", "--class", "10"), "expected labels from 0 to 9, got 10"),
+        (("deep_fool", "mlp_digits", "--class", "10"), "expected classes from 0 to 9, got 10"),
         (("deep_fool", "mlp_digits", "--class", "ten"), "no class is called 'ten'; known are ['0', '1'"),
         (("deep_fool", "lenet5_digits"), "no finished run of 'lenet5_digits'"),
         (("deep_fool", "nowhere.keras"), "no model at nowhere.keras"),

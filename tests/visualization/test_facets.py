@@ -189,7 +189,7 @@ def test_bad_input(ones):
         facets(model, ones, 1, "hidden", count=3, phases=[])
     with pytest.raises(ValueError, match=r"positive fidelities, got \(0, 1\)"):
         Phase(1, (1, 1), (0, 1))
-    with pytest.raises(ValueError, match="a batch of at least one, got 0"):
+    with pytest.raises(ValueError, match="expected batch_size above 0, got 0"):
         codes(model, ones, "hidden", 0)
     with pytest.raises(ValueError, match="at least 5 pictures for 5 facets, got 4"):
         facets(model, ones[:4], 1, "hidden", count=5)
