@@ -25,9 +25,12 @@ class Diverged(RuntimeError):
 
 
 class StopWhenAsked(keras.callbacks.Callback):
-    """Ends the run after the step in which Ctrl-C or SIGTERM came; a second signal acts at once."""
+    """Ends the run after the step in which Ctrl-C or SIGTERM came; a second signal acts at once.
 
-    asked = False
+    Validation, of which nothing has to be kept, ends after its batch.
+    """
+
+    asked: int | None = None  # the signal's number
     steps_done = 0  # of the epoch that `fit` is in
 
     @contextmanager
@@ -39,7 +42,7 @@ class StopWhenAsked(keras.callbacks.Callback):
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
         def ask(number, frame):
-            self.asked = True
+            self.asked = number
             for number, handler in before.items():
                 signal.signal(number, handler)
             log.warning("stopping after this step; once more to stop at once")
@@ -55,7 +58,11 @@ class StopWhenAsked(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """After each step."""
         self.steps_done = batch + 1
-        self.model.stop_training = self.asked
+        self.model.stop_training = self.asked is not None
+
+    def on_test_batch_end(self, batch, logs=None):
+        """After each batch of a validation."""
+        self.model.stop_evaluating = self.asked is not None
 
 
 class StopOnNaN(keras.callbacks.Callback):
@@ -125,15 +132,19 @@ class Every(keras.callbacks.Callback):
 
 
 class RestoreMetrics(keras.callbacks.Callback):
-    """Calls `restore` once the epoch's metrics have been reset, so a resumed epoch ends with those of a whole one."""
+    """Gives the epoch's metrics the values again that they have now, for Keras resets them when an epoch begins.
 
-    def __init__(self, restore: Callable[[], object]):
+    So a resumed epoch ends with the figures of a whole one.
+    """
+
+    def __init__(self, metrics: list[keras.Metric]):
         super().__init__()
-        self.restore = restore
+        self.values = [(variable, variable.numpy()) for metric in metrics for variable in metric.variables]
 
     def on_epoch_begin(self, epoch, logs=None):
         """After Keras reset the metrics."""
-        self.restore()
+        for variable, value in self.values:
+            variable.assign(value)
 
 
 class Pace(keras.callbacks.Callback):

@@ -3,7 +3,6 @@
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -11,9 +10,10 @@ import tensorflow as tf
 from tqdm.auto import tqdm
 
 import cvapps
-from pipelines import checkpoint, export
+from pipelines import export
 from pipelines import recipe as recipes
 from pipelines.callbacks import Diverged, Every, Pace, RestoreMetrics, StopOnNaN, StopWhenAsked
+from pipelines.checkpoint import Checkpoints, replacing
 from pipelines.environment import environment_tags
 from pipelines.pictures_of_networks import architecture_diagram
 from pipelines.pictures_of_training import training_curves
@@ -31,9 +31,9 @@ def train(name: str, recipe: Recipe, task: Task | None = None) -> RunFolder:
 
     `task` is the model's own, or that with other functions in some places.
     The final weights are the last ones (their moving average with `ema`), never the best by validation: the figure that
-    is reported is then that of a held-out set. Raises Interrupted after Ctrl-C or SIGTERM (the checkpoint is written),
-    Diverged where the loss became NaN (the batch is saved beside the checkpoint), ValueError for settings, data and
-    model that don't fit each other.
+    is reported is then that of a held-out set. Raises Interrupted after Ctrl-C or SIGTERM (a checkpoint is written),
+    ValueError where the loss became NaN (the batch is saved beside the checkpoints) and for settings, data and model
+    that don't fit each other.
     """
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(recipe.seed)
@@ -57,6 +57,7 @@ def train(name: str, recipe: Recipe, task: Task | None = None) -> RunFolder:
             raise
         finally:
             run.finish(status)
+        folder.finish({**training.history[-1], "run_id": run.run_id})
         return folder
 
 
@@ -73,7 +74,12 @@ class Training:
     folder: RunFolder
     run: Run
     history: list[dict[str, float]] = field(default_factory=list)  # the finished epochs' metrics
+    trained: dict[str, float] = field(default_factory=dict)  # of all steps of the epoch that is to be validated
     stop: StopWhenAsked = field(default_factory=StopWhenAsked)
+
+    def __post_init__(self):
+        self.checkpoints = Checkpoints(self.folder.checkpoints, self.recipe.checkpoint_keep)
+        self.best_by = recipes.order_of(self.recipe.keep_best) if self.recipe.keep_best else None
 
     def show_beginning(self) -> None:
         """Tracks what is known before the first step: the network and a batch as it sees it."""
@@ -86,9 +92,8 @@ class Training:
     def fit(self) -> None:
         """Runs the epochs that are left."""
         epoch, first = 0, 0
-        if self.folder.checkpoint.exists():
-            at = checkpoint.restore(self.folder.checkpoint, self.trainer.state)
-            epoch, first, self.history = at["epoch"], at["step"], at["history"]
+        if at := self.checkpoints.restore(self.trainer.state):
+            epoch, first, self.history, self.trained = at["epoch"], at["step"], at["history"], at["trained"]
             log.warning("resuming %s in epoch %d after step %d", self.folder.path, epoch + 1, first)
         epochs = self.recipe.epochs
         total, done = epochs * self.epoch_steps, epoch * self.epoch_steps + first
@@ -102,49 +107,81 @@ class Training:
                 self.run.metrics(self.history[-1], epoch * self.epoch_steps)
                 self.save(epoch, 0)
                 if self.stop.asked:
-                    raise Interrupted(f"stopped after epoch {epoch} of {epochs}")
+                    raise Interrupted(f"stopped after epoch {epoch} of {epochs}", self.stop.asked)
 
     def fit_epoch(self, epoch: int, first: int, bar: tqdm) -> None:
         """Trains one epoch from its step `first` on, and validates."""
+        if first < self.epoch_steps:
+            self.trained = self.take_steps(epoch, first, bar)
+            self.save(epoch, self.epoch_steps)
+        with self.trainer.best_weights():
+            validated = self.validate(epoch)
+            self.history.append(self.trained | {f"val_{name}": float(value) for name, value in validated.items()})
+            self.keep_best()
+
+    def take_steps(self, epoch: int, first: int, bar: tqdm) -> dict[str, float]:
+        """Takes the epoch's steps from `first` on; returns the figures of all its steps."""
+        if not first:
+            self.trainer.reset_metrics()
         callbacks = [
             StopOnNaN(),
             *([self.trainer.average] if self.trainer.average else []),
             Every(self.recipe.checkpoint_steps, first, lambda step: self.save(epoch, step)),
             Pace(bar, self.recipe.data.batch, max(1, self.epoch_steps // 50), self.track_step),
             self.stop,
+            RestoreMetrics(self.trainer.metrics),
         ]
-        if first:  # Keras resets the metrics when an epoch begins
-            callbacks.append(RestoreMetrics(lambda: checkpoint.restore(self.folder.checkpoint, self.trainer.state)))
         batches = self.data.training_batches(epoch, skip=first).take(self.epoch_steps - first)
-        model = self.trainer.model
         try:
-            trained = model.fit(
+            trained = self.trainer.model.fit(
                 batches, initial_epoch=epoch, epochs=epoch + 1, verbose=0, shuffle=False, callbacks=callbacks
             )
         except Diverged as error:
             batch = self.save_batch(epoch, first + error.step)
             raise ValueError(
                 f"{error} after step {first + error.step + 1} of epoch {epoch + 1}; that step's batch is in {batch}, "
-                f"the weights before it in {self.folder.checkpoint}: lower optimizer.learning_rate or set "
+                f"the weights before it in {self.folder.checkpoints}: lower optimizer.learning_rate or set "
                 f"optimizer.clip_norm"
             ) from error
-        if self.stop.asked and first + self.stop.steps_done < self.epoch_steps:
-            self.save(epoch, first + self.stop.steps_done)
-            raise Interrupted(f"stopped in epoch {epoch + 1} after step {first + self.stop.steps_done}")
-        with self.trainer.best_weights():
-            validation = self.data.validation_batches().take(self.recipe.epoch_steps or -1)
-            validated = model.evaluate(validation, verbose=0, return_dict=True)
-            if self.task.epoch_sheet:
-                sheet = self.task.epoch_sheet(self.task.inference(model), self.data)
-                self.run.picture(sheet, f"epochs/{epoch + 1:04}.png")
-        figures = {name: values[-1] for name, values in trained.history.items()}
-        figures |= {f"val_{name}": value for name, value in validated.items()}
-        self.history.append({name: float(value) for name, value in figures.items()})
+        done = first + self.stop.steps_done
+        if self.stop.asked and done < self.epoch_steps:
+            self.save(epoch, done)
+            raise Interrupted(f"stopped in epoch {epoch + 1} after step {done}", self.stop.asked)
+        return {name: float(values[-1]) for name, values in trained.history.items()}
+
+    def validate(self, epoch: int) -> dict[str, float]:
+        """The figures of the held-out pictures; shows how some of them are seen."""
+        validation = self.data.validation_batches().take(self.recipe.epoch_steps or -1)
+        figures = self.trainer.model.evaluate(validation, verbose=0, return_dict=True, callbacks=[self.stop])
+        if self.stop.asked:
+            raise Interrupted(f"stopped before the validation of epoch {epoch + 1}", self.stop.asked)
+        if self.task.epoch_sheet:
+            sheet = self.task.epoch_sheet(self.inference(), self.data)
+            self.run.picture(sheet, f"epochs/{epoch + 1:04}.png")
+        return figures
+
+    def inference(self) -> keras.Model:
+        """The graph that answers, with the weights of this moment."""
+        return self.task.inference(self.trainer.model)
+
+    def keep_best(self) -> None:
+        """Writes the last epoch's model where it is the best so far by the recipe's figure."""
+        if self.best_by is None:
+            return
+        best, name = self.best_by
+        if name not in self.history[-1]:
+            log.warning("keep_best: no figure is called %r, only %s", name, sorted(self.history[-1]))
+        elif self.history[-1][name] == best(epoch[name] for epoch in self.history):
+            try:
+                with replacing(self.folder.best) as draft:
+                    self.inference().save(draft, include_optimizer=False)
+            except OSError as error:
+                log.warning("the best epoch's model is not written: %s", error)
 
     def save(self, epoch: int, step: int) -> None:
         """Keeps the whole state: the next step is `step` of `epoch`, both counted from 0."""
-        at: dict[str, Any] = {"epoch": epoch, "step": step, "history": self.history}
-        checkpoint.save(self.folder.checkpoint, self.trainer.state, at)
+        progress = {"epoch": epoch, "step": step, "history": self.history, "trained": self.trained}
+        self.checkpoints.save(self.trainer.state, progress)
 
     def track_step(self, metrics: dict[str, float]) -> None:
         """Sends one step's figures under the number of updates that the weights have had."""
@@ -164,7 +201,7 @@ class Training:
         curves = {name: [epoch[name] for epoch in self.history] for name in self.history[-1]}
         self.run.picture(training_curves(curves), "curves.png")
         with self.trainer.best_weights():
-            model = self.task.inference(self.trainer.model)
+            model = self.inference()
             self.task.review(model, self.data, self.recipe.epoch_steps).track(self.run)
             model.save(self.folder.model, include_optimizer=False)
             images, *_ = next(iter(self.data.validation_batches()))
@@ -176,4 +213,3 @@ class Training:
                 metadata={"recipe": recipes.flatten(self.recipe), "data": self.data.fingerprint},
                 sample=images.numpy()[:8],
             )
-        self.folder.finish({**self.history[-1], "run_id": self.run.run_id})

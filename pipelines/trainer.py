@@ -24,7 +24,13 @@ class Trainer:
 
     model: keras.Model
     average: WeightAverage | None
-    state: list  # every variable: weights, seeds, optimizer, averages, the epoch's metrics so far
+    metrics: list[keras.Metric]  # the epoch's so far
+    state: list  # every variable: weights, seeds, optimizer, averages, the metrics'
+
+    def reset_metrics(self) -> None:
+        """Begins them at nothing; Keras passes over those of a model that took no step in this process yet."""
+        for metric in self.metrics:
+            metric.reset_state()
 
     def best_weights(self) -> AbstractContextManager:
         """A block in which the model has the weights that are validated and exported."""
@@ -50,9 +56,10 @@ def build_trainer(recipe: Recipe, task: Task, data: Opened, epoch_steps: int) ->
         model.compile(optimizer, **compiled, jit_compile=recipe.jit)
         average = WeightAverage(model, recipe.ema) if recipe.ema else None
     loss_so_far, *_ = model.metrics
-    measures = [variable for metric in (loss_so_far, *metrics) for variable in metric.variables]
+    metrics = [loss_so_far, *metrics]
+    measured = [variable for metric in metrics for variable in metric.variables]
     averages = [average.steps, *average.variables] if average else []
-    return Trainer(model, average, [*model.variables, *optimizer.variables, *averages, *measures])
+    return Trainer(model, average, metrics, [*model.variables, *optimizer.variables, *averages, *measured])
 
 
 def freeze(model: keras.Model, beginnings: tuple[str, ...]) -> None:
