@@ -1,6 +1,7 @@
 """A recipe to a trained, tracked, packaged model; resumed by itself where an earlier try stopped."""
 
 import logging
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pipelines import export
 from pipelines import recipe as recipes
 from pipelines.callbacks import Diverged, Every, Pace, RestoreMetrics, StopOnNaN, StopWhenAsked
 from pipelines.checkpoint import Checkpoints, replacing
+from pipelines.data.audit import reason_of
 from pipelines.environment import environment_tags
 from pipelines.pictures_of_networks import architecture_diagram
 from pipelines.pictures_of_training import training_curves
@@ -133,9 +135,10 @@ class Training:
         ]
         batches = self.data.training_batches(epoch, skip=first).take(self.epoch_steps - first)
         try:
-            trained = self.trainer.model.fit(
-                batches, initial_epoch=epoch, epochs=epoch + 1, verbose=0, shuffle=False, callbacks=callbacks
-            )
+            with self.naming_data_faults():
+                trained = self.trainer.model.fit(
+                    batches, initial_epoch=epoch, epochs=epoch + 1, verbose=0, shuffle=False, callbacks=callbacks
+                )
         except Diverged as error:
             batch = self.save_batch(epoch, first + error.step)
             raise ValueError(
@@ -152,13 +155,27 @@ class Training:
     def validate(self, epoch: int) -> dict[str, float]:
         """The figures of the held-out pictures; shows how some of them are seen."""
         validation = self.data.validation_batches().take(self.recipe.epoch_steps or -1)
-        figures = self.trainer.model.evaluate(validation, verbose=0, return_dict=True, callbacks=[self.stop])
+        with self.naming_data_faults():
+            figures = self.trainer.model.evaluate(validation, verbose=0, return_dict=True, callbacks=[self.stop])
         if self.stop.asked:
             raise Interrupted(f"stopped before the validation of epoch {epoch + 1}", self.stop.asked)
         if self.task.epoch_sheet:
             sheet = self.task.epoch_sheet(self.inference(), self.data)
             self.run.picture(sheet, f"epochs/{epoch + 1:04}.png")
         return figures
+
+    @contextmanager
+    def naming_data_faults(self):
+        """Raises ValueError for what went wrong as the batches were read; the data was whole when it was opened."""
+        try:
+            yield
+        except tf.errors.OpError as error:
+            if "IteratorGetNext" not in str(error):
+                raise
+            raise ValueError(
+                f"the data can't be read any more: {reason_of(error)}; when it can be, the same command goes on from "
+                f"{self.folder.checkpoints}"
+            ) from error
 
     def inference(self) -> keras.Model:
         """The graph that answers, with the weights of this moment."""

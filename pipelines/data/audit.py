@@ -56,14 +56,24 @@ def audit(
 ) -> Verdict:
     """Decodes each of (position, encoded, label) once, in parallel, and keeps none of them.
 
-    `read` gives one encoded picture again, for the reason why it cannot be decoded. `identity` is a hash of everything
-    that the verdict depends on: with the same one the verdict is taken from the cache.
+    What `elements` itself raises is raised, for not every source can be read on behind an error. `read` gives one
+    encoded picture again, for the reason why it cannot be decoded. `identity` is a hash of everything that the verdict
+    depends on: with the same one the verdict is taken from the cache.
     """
     return Verdict(
         **remembered(
             "audit", f"{identity} {DECODER} {MAX_PIXELS}", lambda: vars(_decode_all(elements, read, total, title))
         )
     )
+
+
+def audit_files(paths: Sequence[str], labels: Any, identity: str, title: str) -> Verdict:
+    """`audit` of one picture a file; a file that can't be read is as bad as one that can't be decoded."""
+    elements = tf.data.Dataset.from_tensor_slices((np.arange(len(paths)), np.array(paths, np.str_), labels)).map(
+        lambda position, path, label: (position, tf.io.read_file(path), label), num_parallel_calls=tf.data.AUTOTUNE
+    )
+    read = elements.ignore_errors()
+    return audit(read, lambda position: tf.io.read_file(paths[position]), len(paths), identity, title)
 
 
 def remembered(room: str, identity: str, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -88,9 +98,12 @@ def _decode_all(elements: tf.data.Dataset, read: Callable[[int], tf.Tensor], tot
     def check(position, encoded, label):
         return position, content_hash(encoded), tf.shape(decode_image(encoded))[:2], label
 
-    checked = elements.map(check, num_parallel_calls=tf.data.AUTOTUNE, deterministic=False)
+    def checked_alone(*element):  # so that its errors are ignored, and no error of `elements`
+        return tf.data.Dataset.from_tensors(element).map(check).ignore_errors()
+
+    checked = elements.interleave(checked_alone, num_parallel_calls=tf.data.AUTOTUNE, deterministic=False)
     with tqdm(total=total, desc=f"checking {title}", unit="picture", leave=False) as progress:
-        for position, *found in checked.ignore_errors().batch(64).as_numpy_iterator():
+        for position, *found in checked.batch(64).as_numpy_iterator():
             hashes[position], sizes[position], labels[position] = found
             progress.update(len(position))
     bad = np.flatnonzero(hashes < 0)
@@ -135,5 +148,6 @@ def reason_of(error: tf.errors.OpError) -> str:
             .replace("] [", " ")
             .strip(" \n[]")
         )
-    text = re.sub(r"{{.*?}}|\[Op:.*?\]", "", text)
+    text = re.sub(r".* with iterator: \S+: ", "", text, flags=re.DOTALL)
+    text = re.sub(r"{{.*?}}|\[Op:.*?\]|\[\[.*?\]\]", "", text)
     return " ".join(text.split())

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
-from pipelines.data.audit import accept, audit
+from pipelines.data.audit import accept, audit_files
 from pipelines.data.detection_dataset import DetectionDataset, check_names, digest_of, notes_of
 from pipelines.data.splits import held_out_part
 from pipelines.data.streams import Files, on_host
@@ -56,12 +55,7 @@ def open_boxed(data: Data, root: Path, pictures: Sequence[Boxed], class_names: t
     identity = hashlib.sha256(str(root.resolve()).encode())
     for i, stat in zip(there, stats, strict=True):
         identity.update(f"{names[i]}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-    elements = tf.data.Dataset.from_tensor_slices((np.arange(len(paths)), np.array(paths, np.str_))).map(
-        lambda position, path: (position, tf.io.read_file(path), position), num_parallel_calls=tf.data.AUTOTUNE
-    )
-    verdict = audit(
-        elements, lambda position: tf.io.read_file(paths[position]), len(paths), identity.hexdigest(), str(root)
-    )
+    verdict = audit_files(paths, np.arange(len(paths)), identity.hexdigest(), str(root))
     bad = {i: f"there is no such picture, and {one.where} has its objects" for i, one in enumerate(pictures)}
     for i in there:
         del bad[i]

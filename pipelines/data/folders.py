@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
-from pipelines.data.audit import accept, audit
+from pipelines.data.audit import accept, audit_files
 from pipelines.data.splits import check_classes, held_out_split
 from pipelines.data.streams import Dataset, Files, on_host
 from pipelines.recipe import Data
@@ -56,12 +55,7 @@ def open_folder(data: Data) -> Dataset:
     identity = hashlib.sha256(str(root.resolve()).encode())
     for name, stat in zip(names, stats, strict=True):
         identity.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-    elements = tf.data.Dataset.from_tensor_slices((np.arange(len(paths)), paths, labels)).map(
-        lambda position, path, label: (position, tf.io.read_file(path), label), num_parallel_calls=tf.data.AUTOTUNE
-    )
-    verdict = audit(
-        elements, lambda position: tf.io.read_file(paths[position]), len(paths), identity.hexdigest(), str(root)
-    )
+    verdict = audit_files(paths, labels, identity.hexdigest(), str(root))
     unreadable = verdict.unreadable(paths)
     accept(unreadable, len(paths), data.max_bad, str(root))
 

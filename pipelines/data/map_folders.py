@@ -11,7 +11,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from cvapps.losses import IGNORE
-from pipelines.data.audit import Verdict, accept, audit
+from pipelines.data.audit import accept, audit_files
 from pipelines.data.folders import ENDINGS, VALIDATION
 from pipelines.data.label_maps import (
     NUMBERS,
@@ -179,12 +179,7 @@ def open_pairs(
         identity.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
     paths = [str(pair.image) for pair in pairs]
     positions = np.arange(len(paths))
-    elements = tf.data.Dataset.from_tensor_slices((positions, paths)).map(
-        lambda position, path: (position, tf.io.read_file(path), position), num_parallel_calls=tf.data.AUTOTUNE
-    )
-    verdict: Verdict = audit(
-        elements, lambda position: tf.io.read_file(paths[position]), len(paths), identity.hexdigest(), str(root)
-    )
+    verdict = audit_files(paths, np.arange(len(paths)), identity.hexdigest(), str(root))
     unreadable = verdict.unreadable(paths)
     accept(unreadable, len(paths), data.max_bad, str(root))
     validation = np.array([pair.validation for pair in pairs])

@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.registered import DatasetNotFoundError
 
 from cvapps.registry import nearest
-from pipelines.data.audit import Verdict, accept, audit
+from pipelines.data.audit import Verdict, accept, audit, reason_of
 from pipelines.data.splits import check_classes, held_out_split
 from pipelines.data.streams import MIX, Dataset, Sequential
 from pipelines.recipe import Data
@@ -62,17 +62,19 @@ class Prepared:
 
     def verdicts(self, number: Number) -> dict[str, Verdict]:
         """The verdict on each split that is used; `number` makes the verdicts' labels."""
-        return {
-            split: audit(
-                self.elements(split).enumerate().map(lambda i, pair: (i, pair[0], number(i, pair[1]))),
-                partial(self.picture, split),
-                self.builder.info.splits[split].num_examples,
-                self.identity(split),
-                f"{self.title} {split}",
-            )
-            for split in ("train", self.own)
-            if split
-        }
+        return {split: self.verdict(split, number) for split in ("train", self.own) if split}
+
+    def verdict(self, split: str, number: Number) -> Verdict:
+        """That on one split. Raises ValueError for a file of records that is damaged: behind it nothing can be read."""
+        elements = self.elements(split).enumerate().map(lambda i, pair: (i, pair[0], number(i, pair[1])))
+        total = self.builder.info.splits[split].num_examples
+        try:
+            return audit(elements, partial(self.picture, split), total, self.identity(split), f"{self.title} {split}")
+        except tf.errors.DataLossError as error:
+            raise ValueError(
+                f"{self.title}: a file of split {split!r} in {self.builder.data_path} is damaged "
+                f"({reason_of(error)}); remove that folder, and it is prepared anew"
+            ) from error
 
     def audited(self, max_bad: float, number: Number) -> tuple[dict[str, Verdict], list[tuple[str, str]]]:
         """`verdicts`, and all unreadable pictures.

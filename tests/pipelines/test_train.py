@@ -16,7 +16,8 @@ import pytest
 from pipelines import recipe as recipes
 from pipelines.home import CHECKOUT
 from pipelines.runs import Interrupted, RunFolder, latest_finished
-from pipelines.train import train
+from pipelines.train import Training, train
+from tests.pipelines.data.samples import class_folders
 
 SMALL = dataclasses.replace(recipes.quick(recipes.load("mlp_digits")), precision="float32")
 
@@ -126,6 +127,26 @@ def test_a_signal_during_validation_waits_for_no_more_than_its_batch(home, monke
     assert resumed.path.name == "2"
     assert {**resumed.result, "run_id": ""} == {**whole.result, "run_id": ""}
     assert weights(resumed) == weights(whole)
+
+
+def test_a_folder_that_vanishes_is_named_and_the_run_goes_on_when_it_is_back(home, tmp_path, monkeypatch):
+    pictures = class_folders(tmp_path / "pictures", {"round": 20, "square": 20})
+    data = dataclasses.replace(SMALL.data, source=f"folder:{pictures}", batch=8, cache=False)
+    recipe = dataclasses.replace(SMALL, data=data)
+    validate = Training.validate
+
+    def validate_and_lose(training, epoch):
+        figures = validate(training, epoch)
+        pictures.rename(tmp_path / "away")
+        return figures
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "validate", validate_and_lose)
+        with pytest.raises(ValueError, match=rf"can't be read any more: {pictures}/.*; No such file.* goes on from"):
+            train("mlp_digits", recipe)
+    (tmp_path / "away").rename(pictures)
+    keras.utils.clear_session()
+    assert train("mlp_digits", recipe).path.name == "1"
 
 
 def test_the_best_epochs_model_is_kept(home):

@@ -71,7 +71,7 @@ def test_the_verdict_is_remembered_until_a_file_changes(spoilt, monkeypatch):
     asked = []
     monkeypatch.setattr(
         "pipelines.data.audit.decode_image",
-        lambda content, real=folders.audit.__globals__["decode_image"]: (asked.append(1), real(content))[1],
+        lambda content, real=folders.audit_files.__globals__["decode_image"]: (asked.append(1), real(content))[1],
     )
     data = Data(source=f"folder:{spoilt}", max_bad=0.1)
     first = open_source(data)

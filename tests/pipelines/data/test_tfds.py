@@ -1,5 +1,6 @@
 """TensorFlow Datasets, with a small data set of our own prepared in a temporary folder."""
 
+import shutil
 import time
 
 import numpy as np
@@ -83,6 +84,18 @@ def test_its_order_is_a_pure_function_of_seed_and_epoch(tiny):
     assert [index for index, _, _ in epoch(0, 0, shuffle=False)] == list(range(29))
     shards = [epoch(0, 0, shuffle=True, shard=(worker, 2)) for worker in range(2)]
     assert sorted(shards[0] + shards[1]) == sorted(first)
+
+
+def test_a_record_with_a_wrong_checksum_is_an_error_whatever_is_allowed(prepared, tmp_path, monkeypatch, home):
+    """TensorFlow stops at it, so pictures that follow would be missed without a word."""
+    shutil.copytree(prepared, tmp_path / "tfds")
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    (records,) = (tmp_path / "tfds" / "tiny_shapes").rglob("*train.tfrecord*")
+    content = bytearray(records.read_bytes())
+    content[-200] ^= 1
+    records.write_bytes(content)
+    with pytest.raises(ValueError, match=r"a file of split 'train' in .*tiny_shapes.* is damaged \(corrupted record"):
+        open_source(Data("tfds:tiny_shapes", max_bad=1.0))
 
 
 def test_a_part_is_held_out_where_there_is_one_split(tiny):
