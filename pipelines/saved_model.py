@@ -19,6 +19,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from cvapps.analysis.surgery import fold_batch_norm
 from pipelines.endpoints import Endpoint, principal
 from pipelines.publish import publishing
+from pipelines.redaction import redacted
 from pipelines.serving_graph import max_batch, network, signatures
 from pipelines.warmup import replay, write_warmup
 
@@ -98,7 +99,8 @@ def stamp(folder: Path, name: str, version: int | None) -> None:
 
 
 def _write_description(folder: Path, description: dict[str, Any]) -> None:
-    (folder / DESCRIPTION).write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(description, indent=1, ensure_ascii=False)
+    (folder / DESCRIPTION).write_text(redacted(text) + "\n")  # it goes wherever the model goes
 
 
 def _check(model: keras.Model, endpoint: Endpoint) -> None:
