@@ -21,6 +21,7 @@ from pipelines.endpoints import Endpoint, principal
 from pipelines.publish import publishing
 from pipelines.redaction import redacted
 from pipelines.serving_graph import max_batch, network, signatures
+from pipelines.stock_ops import check_operations
 from pipelines.warmup import replay, write_warmup
 
 FREEZE_BELOW = 128 * 2**20  # bytes of weights; constants take ten times that in memory, twenty while loading
@@ -44,8 +45,8 @@ def write_saved_model(
     `sample` is pictures after the endpoint's validation transform, (N, height, width, 3) in [0, 255], or noise where
     there are none. `metadata`, anything JSON can hold, goes into assets.extra/cvapps.json beside labels, preprocessing,
     name and version. The version is known after registration only: `stamp` puts it in. Raises ValueError for a model,
-    names and a size that do not belong together,
-    FileExistsError for a folder with another content, OSError (ENOSPC) for a full disk.
+    names and a size that do not belong together or a graph that TensorFlow Serving can't run, FileExistsError for a
+    folder with another content, OSError (ENOSPC) for a full disk.
     """
     _check(model, endpoint)
     if sample is None:
@@ -65,6 +66,7 @@ def write_saved_model(
         notes = {**metadata, "labels": list(endpoint.labels), "rounding": endpoint.rounding}
         _write_description(temporary, {**notes, **preprocessing, **choices})
         stamp(temporary, name, version)
+        check_operations(temporary)
         expected = compared(model, endpoint, endpoint.prepare(tf.constant(picture))[None])
         write_warmup(temporary, name, picture, {endpoint.compared: expected}, scores="classify" in ways)
         replay(temporary, endpoint.rounding)
