@@ -11,6 +11,7 @@ import grpc
 import tensorflow as tf
 from tensorflow_serving.apis import get_model_status_pb2
 
+from pipelines.serving.batching import Batching
 from pipelines.serving.policy import Policy
 from pipelines.serving.refusal import Refusal, from_tensorflow, invalid, missing
 from pipelines.serving.servable import Servable
@@ -43,10 +44,17 @@ class _Version:
 class Servables:
     """Every model below `base`, each by its policy: the latest version where `policies` is None."""
 
-    def __init__(self, base: Path, poll_seconds: float = 1.0, policies: Mapping[str, Policy] | None = None):
+    def __init__(
+        self,
+        base: Path,
+        poll_seconds: float = 1.0,
+        policies: Mapping[str, Policy] | None = None,
+        batching: Batching | None = None,
+    ):
         self._base = Path(base)
         self._poll_seconds = poll_seconds
         self._policies = policies
+        self._batching = batching
         self._models: dict[str, dict[int, _Version]] = {}
         self._lock = threading.Lock()
         self._scanning = threading.Lock()  # whoever has it may change which versions are loaded
@@ -207,7 +215,7 @@ class Servables:
             self._models[name][number] = version
         servable = None
         try:
-            servable = Servable(name, number, folder)
+            servable = Servable(name, number, folder, self._batching)
             warm_up(servable)
         except Exception as error:  # whatever is wrong with one version, the others are served
             if servable:
