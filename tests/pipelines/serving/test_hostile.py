@@ -3,63 +3,65 @@
 import base64
 
 import httpx
-import keras
 import numpy as np
 import pytest
 
 from pipelines import serving_graph
 from pipelines.data.decode import MAX_PIXELS
-from pipelines.endpoints import classification
-from pipelines.saved_model import write_saved_model
 from pipelines.serving.client import Client
 from pipelines.serving.client_transport import RefusedError, strings
 from pipelines.serving.server import running
 from tests.pipelines import hostile
-from tests.pipelines.data.samples import encoded, png
-from tests.tolerances import SAME_MATH
+from tests.pipelines.data.samples import png
+from tests.stress import served_classifier
+from tests.tolerances import REORDERED, SAME_MATH
 
-COLOURS = ("red", "green", "blue")
 WAYS = ("rest", "grpc")
-GOOD = {colour: encoded(np.full((9, 7, 3), 255 * np.eye(3, dtype=np.uint8)[i])) for i, colour in enumerate(COLOURS)}
+NAME = served_classifier.NAME
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """A server with one exported classifier, which says of what colour a picture has most."""
-    base = tmp_path_factory.mktemp("models")
-    image = keras.Input((8, 8, 3))
-    mean = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(image))
-    model = keras.Model(image, mean, name="colours")
-    write_saved_model(model, base / "colours" / "1", classification(COLOURS, (8, 8), 1.0), name="colours", metadata={})
+def served(exported):
+    """A server with one exported classifier."""
+    base, _ = exported
     with running(base) as endpoint:
         yield endpoint
+
+
+@pytest.fixture(scope="module")
+def good(exported):
+    """Three pictures that must be answered right."""
+    _, pictures = exported
+    return [picture for picture in pictures if picture.expected is not None][:3]
 
 
 @pytest.fixture(scope="module", params=WAYS)
 def client(served, request):
     """A client of it, each way."""
-    with Client(getattr(served, request.param), "colours", timeout=60) as client:
+    with Client(getattr(served, request.param), NAME, timeout=60) as client:
         yield client
 
 
 @pytest.mark.parametrize("case", hostile.REFUSED)
-def test_a_hostile_picture_is_an_invalid_argument_and_the_next_is_answered(client, case):
+def test_a_hostile_picture_is_an_invalid_argument_and_the_next_is_answered(client, good, case):
     content, reason = hostile.REFUSED[case]
     with pytest.raises(RefusedError, match=reason) as refused:
         client.classify_images([content])
     assert refused.value.code == "INVALID_ARGUMENT"
-    assert [one.label for one in client.classify_images(list(GOOD.values()))] == list(COLOURS)
+    answer = client.predict({"image_bytes": strings([one.content for one in good])})["probabilities"]
+    np.testing.assert_allclose(answer, [one.expected for one in good], **REORDERED)
 
 
 @pytest.mark.parametrize("case", hostile.TAKEN)
 def test_an_odd_picture_is_answered(client, case):
-    (answer,) = client.classify_images([hostile.TAKEN[case]])
-    assert sum(probability for _, probability in answer.top) == pytest.approx(1, rel=SAME_MATH["rtol"])
+    (answer,) = client.predict({"image_bytes": strings([hostile.TAKEN[case]])})["probabilities"]
+    assert answer.shape == (served_classifier.CLASSES,)
+    assert answer.sum() == pytest.approx(1, rel=SAME_MATH["rtol"])
 
 
-def test_one_hostile_picture_fails_its_own_request_and_says_which(client):
+def test_one_hostile_picture_fails_its_own_request_and_says_which(client, good):
     with pytest.raises(RefusedError, match=r"not a JPEG.*number\]? \[1\]"):
-        client.classify_images([GOOD["red"], b"hello", GOOD["blue"]])
+        client.classify_images([good[0].content, b"hello", good[1].content])
 
 
 def test_pictures_that_are_large_together_are_refused_before_they_are_decoded(client):
@@ -77,7 +79,7 @@ def test_hostile_pictures_in_examples(served):
     for content, reason in ((hostile.claiming("PNG"), "67108864"), (b"hello", "not a JPEG")):
         examples = [{"image_bytes": {"b64": base64.b64encode(content).decode()}}]
         asked = {"signature_name": "classify", "examples": examples}
-        answer = httpx.post(f"{served.rest}/v1/models/colours:classify", json=asked, timeout=60)
+        answer = httpx.post(f"{served.rest}/v1/models/{NAME}:classify", json=asked, timeout=60)
         assert answer.status_code == 400
         assert reason in answer.json()["error"]
 
