@@ -142,12 +142,15 @@ def export(uri, base):
 @click.option("--base", type=click.Path(path_type=Path), help="Where served versions lie.  [default: var/serving]")
 @click.option("--rest-port", default=8501, show_default=True)
 @click.option("--grpc-port", default=8500, show_default=True)
-def serve(base, rest_port, grpc_port):
+@click.option("--batching", is_flag=True, help="Join requests that come at the same time into one run.")
+def serve(base, rest_port, grpc_port, batching):
     """Serve every exported model on loopback: a development server with TensorFlow Serving's interface."""
     from pipelines.home import home
+    from pipelines.serving.batching import Batching
     from pipelines.serving.server import serve as run
 
-    run(base or home("serving"), rest_port=rest_port, grpc_port=grpc_port)
+    joined = Batching() if batching else None
+    run(base or home("serving"), rest_port=rest_port, grpc_port=grpc_port, batching=joined)
 
 
 @main.command()

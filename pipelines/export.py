@@ -13,6 +13,7 @@ from pipelines import tracking
 from pipelines.endpoints import Endpoint
 from pipelines.publish import publishing
 from pipelines.saved_model import describe, stamp, write_saved_model
+from pipelines.stock_ops import check_operations
 from pipelines.warmup import replay
 
 
@@ -42,15 +43,16 @@ def export(uri: str, base: Path) -> Path:
     """A registered model, `models:/NAME@ALIAS` or `models:/NAME/VERSION`, to `base`/NAME/VERSION, ready to be served.
 
     The copy is loaded and asked its warm-up requests before it gets its name; it holds nothing but what the registry
-    has, so exporting twice gives the same folder. Raises ValueError for a URI that the registry doesn't know and for a
-    model that fails its requests, FileExistsError where another model has that number, OSError (ENOSPC) for a full
-    disk, ConnectionError where MLflow can't be reached.
+    has, so exporting twice gives the same folder. Raises ValueError for a URI that the registry doesn't know, and for a
+    model that fails its requests or has operations that a server should not run; FileExistsError where another model
+    has that number, OSError (ENOSPC) for a full disk, ConnectionError where MLflow can't be reached.
     """
     with tempfile.TemporaryDirectory(prefix="cvapps-") as scratch:
         registered, name, version = tracking.fetch_model(uri, Path(scratch, "model"))
         served = Path(base) / name / str(version)
         with publishing(served) as temporary:
             shutil.copytree(registered / "serving", temporary, dirs_exist_ok=True)
+            check_operations(temporary)
             stamp(temporary, name, version)
             replay(temporary, describe(temporary).get("rounding", Endpoint.rounding))  # older versions don't say
     return served

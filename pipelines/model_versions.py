@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-def check_names(name: str, alias: str | None) -> None:
-    """Raises ValueError for a name or alias that MLflow has no place for."""
-    if not name or set(name) & set("/:@") or name != name.strip():
-        raise ValueError(f"a registered model's name has no '/', ':' or '@', not {name!r}")
+def check_names(name: str, alias: str | None = None) -> None:
+    """Raises ValueError for a name or alias that MLflow has no place for, or the folder of served models has none."""
+    if not name or set(name) & set("/\\:@") or name != name.strip() or name[0] == "." or not name.isprintable():
+        raise ValueError(f"a registered model's name has no '/', '\\', ':' or '@' and no '.' first, not {name!r}")
     if alias is None:
         return
     if alias.lower() == "latest" or re.fullmatch(r"[vV]\d+", alias):
@@ -40,6 +40,7 @@ def wanted_by(uri: str) -> Wanted:
     match = re.fullmatch(r"models:/([^/:@]+)(?:@([\w-]+)|/(\d+))", uri)
     if match is None:
         raise ValueError(f"a model's URI is models:/NAME@ALIAS or models:/NAME/VERSION, not {uri!r}")
+    check_names(match[1])  # exporting makes a folder of that name
     return Wanted(*match.groups())
 
 

@@ -1,4 +1,7 @@
-"""What a training may say about itself. Every call writes to the run's journal, soon returns, and never raises."""
+"""What a training may say about itself. Every call writes to the run's journal, soon returns, and never raises.
+
+Passwords and tokens are left out of parameters, tags and texts: `redaction.py` says which.
+"""
 
 import functools
 import logging
@@ -16,6 +19,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from pipelines.redaction import redacted
 from pipelines.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -100,7 +104,7 @@ class Recorder:
         """A nested mapping or dataclass of settings. A long value is cut; its whole is a text under `params/`."""
         values = {}
         for name, value in flatten(settings).items():
-            name = metric_name(name)
+            name, value = metric_name(name), redacted(value)
             if len(value) > LONGEST_PARAMETER:
                 self.text(value, f"params/{name.replace('/', '_')}.txt")
                 value = f"{value[: LONGEST_PARAMETER - 3]}..."
@@ -110,7 +114,8 @@ class Recorder:
     @_harmless
     def tags(self, values: Mapping[str, Any]) -> None:
         """Facts about the run that may change."""
-        self._write("tags", values={metric_name(name): str(value)[:LONGEST_TAG] for name, value in values.items()})
+        facts = {metric_name(name): redacted(str(value))[:LONGEST_TAG] for name, value in values.items()}
+        self._write("tags", values=facts)
 
     @_harmless
     def picture(self, picture: Figure | np.ndarray | str | os.PathLike, name: str) -> None:
@@ -130,7 +135,7 @@ class Recorder:
     @_harmless
     def text(self, text: str, name: str) -> None:
         """A text as the artifact `name`; the UI shows `.md`, `.txt`, `.json` and `.html`."""
-        self._keep(name, lambda path: path.write_text(text, encoding="utf-8"))
+        self._keep(name, lambda path: path.write_text(redacted(text), encoding="utf-8"))
 
     @_harmless
     def file(self, path: str | os.PathLike, folder: str = "") -> None:

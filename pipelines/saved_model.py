@@ -19,7 +19,9 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from cvapps.analysis.surgery import fold_batch_norm
 from pipelines.endpoints import Endpoint, principal
 from pipelines.publish import publishing
+from pipelines.redaction import redacted
 from pipelines.serving_graph import max_batch, network, signatures
+from pipelines.stock_ops import check_operations
 from pipelines.warmup import replay, write_warmup
 
 FREEZE_BELOW = 128 * 2**20  # bytes of weights; constants take ten times that in memory, twenty while loading
@@ -43,8 +45,8 @@ def write_saved_model(
     `sample` is pictures after the endpoint's validation transform, (N, height, width, 3) in [0, 255], or noise where
     there are none. `metadata`, anything JSON can hold, goes into assets.extra/cvapps.json beside labels, preprocessing,
     name and version. The version is known after registration only: `stamp` puts it in. Raises ValueError for a model,
-    names and a size that do not belong together,
-    FileExistsError for a folder with another content, OSError (ENOSPC) for a full disk.
+    names and a size that do not belong together or a graph that TensorFlow Serving can't run, FileExistsError for a
+    folder with another content, OSError (ENOSPC) for a full disk.
     """
     _check(model, endpoint)
     if sample is None:
@@ -64,6 +66,7 @@ def write_saved_model(
         notes = {**metadata, "labels": list(endpoint.labels), "rounding": endpoint.rounding}
         _write_description(temporary, {**notes, **preprocessing, **choices})
         stamp(temporary, name, version)
+        check_operations(temporary)
         expected = compared(model, endpoint, endpoint.prepare(tf.constant(picture))[None])
         write_warmup(temporary, name, picture, {endpoint.compared: expected}, scores="classify" in ways)
         replay(temporary, endpoint.rounding)
@@ -98,7 +101,8 @@ def stamp(folder: Path, name: str, version: int | None) -> None:
 
 
 def _write_description(folder: Path, description: dict[str, Any]) -> None:
-    (folder / DESCRIPTION).write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(description, indent=1, ensure_ascii=False)
+    (folder / DESCRIPTION).write_text(redacted(text) + "\n")  # it goes wherever the model goes
 
 
 def _check(model: keras.Model, endpoint: Endpoint) -> None:

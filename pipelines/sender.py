@@ -13,6 +13,7 @@ point of its own, at its own time, beside the first.
 import logging
 from typing import Any
 
+from pipelines.redaction import redacted
 from pipelines.spool import Refused, Spool
 from pipelines.tracking import BATCH, Server
 
@@ -33,8 +34,9 @@ class Sender:
         Raises whatever MLflow raises where the server is dead, slow or refuses us; the same records are then the next.
         """
         sent = self._spool.sent
-        if sent.destination != self._server.destination:  # another server has nothing of this run yet
-            sent = self._spool.mark(destination=self._server.destination, run_id=None, offset=0)
+        destination = redacted(self._server.destination)
+        if sent.destination != destination:  # another server has nothing of this run yet
+            sent = self._spool.mark(destination=destination, run_id=None, offset=0)
         self.run_id = sent.run_id or ""
         records, end = self._next(sent.offset)
         if end == sent.offset:

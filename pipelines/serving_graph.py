@@ -5,8 +5,9 @@
 own form: `inputs`, string [N] of serialized tf.Example with the feature `image_bytes`, to `classes` string and `scores`
 float32 [N, C], in the order of the classes. An empty batch gives empty answers.
 
-Refused with InvalidArgument: more pictures at once than MAX_BATCH_PIXELS allows, pictures without a pixel, and what
-`decode_image` refuses. One such picture fails its whole batch, as any error in TensorFlow Serving does.
+Refused with InvalidArgument: more pictures at once than MAX_BATCH_PIXELS allows, files that decode to more than
+MAX_DECODED_PIXELS together, pictures without a pixel, and what `decode_image` refuses. All of it is found out before
+anything is decoded. One such picture fails its whole batch, as any error in TensorFlow Serving does.
 """
 
 from collections.abc import Callable
@@ -15,11 +16,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from pipelines.data.decode import MAGIC, decode_image
+from pipelines.data.decode import MAGIC, MAX_PIXELS, decode_image, pixel_count
 from pipelines.endpoints import Endpoint, Outputs
 
 MAX_BATCH_PIXELS = 1 << 24  # as the network sees them: 334 pictures of 224 x 224, 16,384 of 32 x 32
-DECODED_AT_ONCE = 4  # pictures; each may take what decode.MAX_PIXELS allows
+MAX_DECODED_PIXELS = 2 * MAX_PIXELS  # of a request's files together: 11 photographs of 12 million; seconds of work
+DECODED_AT_ONCE = 4  # pictures
 
 
 def max_batch(size: tuple[int, int]) -> int:
@@ -69,12 +71,27 @@ def signatures(answer: Callable[[tf.Tensor, tf.Tensor], Outputs], endpoint: Endp
         """As the network sees it, and the height and width that it came with."""
         return endpoint.prepare(picture), tf.shape(picture)[:2]
 
-    def each(transform: Callable, batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """`transform` on every element: [N, ...] -> float32 [N, h, w, 3], int32 [N, 2]."""
+    def refuse_many(batch: tf.Tensor) -> tf.Tensor:
         count = tf.shape(batch)[0]
         bounded = tf.debugging.Assert(count <= most, ["a batch of", count, f"pictures; at most {most} are taken"])
         with tf.control_dependencies([bounded]):
-            batch = tf.identity(batch)
+            return tf.identity(batch)
+
+    def refuse_much(encoded: tf.Tensor) -> tf.Tensor:
+        def total() -> tf.Tensor:
+            claimed = tf.map_fn(pixel_count, encoded, fn_output_signature=tf.int64)
+            return tf.reduce_sum(tf.minimum(claimed, MAX_DECODED_PIXELS + 1))  # what headers claim could overflow
+
+        few = tf.shape(encoded)[0] <= MAX_DECODED_PIXELS // MAX_PIXELS  # one by one they are bounded already
+        pixels = tf.cond(few, lambda: tf.constant(0, tf.int64), total)
+        limit = f"pixels to decode; at most {MAX_DECODED_PIXELS} are taken at once"
+        with tf.control_dependencies(
+            [tf.debugging.Assert(pixels <= MAX_DECODED_PIXELS, ["a batch of", pixels, limit])]
+        ):
+            return tf.identity(encoded)
+
+    def each(transform: Callable, batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """`transform` on every element: [N, ...] -> float32 [N, h, w, 3], int32 [N, 2]."""
         prepared = tf.TensorSpec((*size, 3), tf.float32), tf.TensorSpec((2,), tf.int32)
         return tf.map_fn(transform, batch, fn_output_signature=prepared, parallel_iterations=DECODED_AT_ONCE)
 
@@ -82,7 +99,7 @@ def signatures(answer: Callable[[tf.Tensor, tf.Tensor], Outputs], endpoint: Endp
         shape = tf.shape(batch)
         filled = tf.debugging.Assert(tf.reduce_min(shape[1:3]) > 0, ["pictures without a pixel; shape:", shape], 4)
         with tf.control_dependencies([filled]):
-            return answer(*each(taken, batch))
+            return answer(*each(taken, refuse_many(batch)))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)  # two signatures share its graph
     def from_bytes(encoded: tf.Tensor) -> Outputs:
@@ -90,7 +107,7 @@ def signatures(answer: Callable[[tf.Tensor, tf.Tensor], Outputs], endpoint: Endp
         unknown = ["not a JPEG, PNG, GIF or BMP picture; counted from 0, number", tf.where(~known)[:, 0]]
         pictures = tf.debugging.Assert(tf.reduce_all(known), unknown, 10)
         with tf.control_dependencies([pictures]):
-            return answer(*each(lambda one: taken(decode_image(one)), encoded))
+            return answer(*each(lambda one: taken(decode_image(one)), refuse_much(refuse_many(encoded))))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def serving_default(image_bytes: tf.Tensor) -> Outputs:

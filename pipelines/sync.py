@@ -6,9 +6,11 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from pipelines.home import home
+from pipelines.redaction import redacted
 from pipelines.sender import Sender
 from pipelines.spool import Spool, spools
 from pipelines.tracking import Server, first_line
+from pipelines.tracking_server import remembered_uri
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +38,13 @@ def sync(destination: str | None = None) -> Synced:
             continue
         try:
             openings = [record for _, record in spool.read() if record is not None and record["kind"] == "open"]
-            target = destination or openings[-1]["destination"]
+            target = destination or remembered_uri(openings[-1]["destination"])
             if target not in dead:
                 sent += _send_all(spool, target)
                 _tidy(spool, target)
         except Exception as error:
             dead.add(target)
-            log.warning("%s can't be sent to %s: %s", spool.folder, target, first_line(error))
+            log.warning("%s can't be sent to %s: %s", spool.folder, redacted(target), first_line(error))
         finally:
             waiting += spool.waiting() if spool.folder.is_dir() else 0
             spool.close()

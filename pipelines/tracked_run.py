@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pipelines.home import home
 from pipelines.recorder import Recorder, metric_name
+from pipelines.redaction import redacted
 from pipelines.sender import Sender
 from pipelines.spool import Spool, replace_text
 from pipelines.tracking import first_line, machine_load, run_with_key
@@ -57,7 +58,7 @@ class Run(Recorder):
                 spool.flush()
                 sent = sender.send_some()
                 if failures:
-                    log.info("MLflow at %s answers again", self._destination)
+                    log.info("MLflow at %s answers again", redacted(self._destination))
                 failures, self._failing = 0, False
                 self._learn_id(sender.run_id)
             except Exception as error:  # whatever it is, the training goes on and the records are kept
@@ -65,7 +66,7 @@ class Run(Recorder):
                 if failures == 1:
                     log.warning(
                         "MLflow at %s doesn't take records; they are kept in %s and sent later: %s",
-                        self._destination,
+                        redacted(self._destination),
                         spool.folder,
                         first_line(error),
                     )
@@ -185,7 +186,8 @@ def open_run(
             key = f"{metric_name(name).replace('/', '_')[:80]}-{uuid.uuid4().hex[:12]}"
             spool = Spool.open(home("spool", key))
         run_id = old.get("run_id") or os.environ.get("MLFLOW_RUN_ID")
-        opening = {"key": key, "name": name, "experiment": experiment, "run_id": run_id, "destination": destination}
+        where = redacted(destination)
+        opening = {"key": key, "name": name, "experiment": experiment, "run_id": run_id, "destination": where}
         if spool is None:
             raise OSError(f"somebody holds the new journal {key}")
         spool.write({"kind": "open", "time": int(time.time() * 1000), **opening})

@@ -35,6 +35,7 @@ from pipelines.home import home
 from pipelines.model_library import add_library
 from pipelines.model_versions import Fetched, Wanted, check_names, wanted_by
 from pipelines.recorder import metric_name
+from pipelines.redaction import redacted
 from pipelines.spool import Refused
 from pipelines.tracking_server import patience, tracking_uri
 
@@ -50,7 +51,7 @@ HOPELESS = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "MALFORMED_REQUEST"}  # th
 
 def first_line(error: Exception) -> str:
     """What an error says, for a log; MLflow's may have a page behind it."""
-    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+    return redacted(str(error).splitlines()[0])[:300] if str(error) else type(error).__name__
 
 
 def _is(error: MlflowException, *codes: str) -> bool:
@@ -229,7 +230,7 @@ def _registry() -> Iterator[MlflowClient]:
             yield MlflowClient(uri, uri)
         except MlflowException as error:
             if _is(error, "INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"):
-                raise ConnectionError(f"MLflow at {uri}: {first_line(error)}") from error
+                raise ConnectionError(f"MLflow at {redacted(uri)}: {first_line(error)}") from error
             raise
 
 
@@ -255,7 +256,7 @@ def register_model(
             run = client.get_run(run_id)
         except MlflowException as error:
             if _is(error, "RESOURCE_DOES_NOT_EXIST", *HOPELESS):
-                raise ValueError(f"MLflow at {client.tracking_uri} has no run {run_id!r}") from error
+                raise ValueError(f"MLflow at {redacted(client.tracking_uri)} has no run {run_id!r}") from error
             raise
         labels = {key: str(value) for key, value in (tags or {}).items()}
         if commit := run.data.tags.get("git.commit"):
@@ -313,6 +314,7 @@ def _find_version(client: MlflowClient, wanted: Wanted) -> int:
             raise
         names = [model.name for model in client.search_registered_models()]
         there = nearest(wanted.name, names) if names else "the registry is empty"
-        raise ValueError(f"no model {wanted.name!r} is registered at {client.tracking_uri}; {there}") from error
+        where = redacted(client.tracking_uri)
+        raise ValueError(f"no model {wanted.name!r} is registered at {where}; {there}") from error
     versions = sorted(int(v.version) for v in client.search_model_versions(f"name = '{wanted.name}'"))
     return wanted.among(versions, {key: int(value) for key, value in registered.aliases.items()})

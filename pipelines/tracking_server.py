@@ -3,13 +3,34 @@
 import contextlib
 import os
 from collections.abc import Iterator
+from urllib.parse import unquote, urlsplit
 
 from pipelines.home import home
+from pipelines.redaction import redacted
 
 
 def tracking_uri() -> str:
-    """MLFLOW_TRACKING_URI, or the local store."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home('mlflow.db')}"
+    """MLFLOW_TRACKING_URI, or the local store.
+
+    User and password of an HTTP address go where MLflow looks for them too, MLFLOW_TRACKING_USERNAME and _PASSWORD:
+    what is in the address is in each of MLflow's errors, and in every journal.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        return f"sqlite:///{home('mlflow.db')}"
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
+        return uri
+    os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(parts.username or "")
+    os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(parts.password or "")
+    os.environ["MLFLOW_TRACKING_URI"] = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return os.environ["MLFLOW_TRACKING_URI"]
+
+
+def remembered_uri(written: str) -> str:
+    """The address that a journal has without its password: the environment's, where that is the same one."""
+    now = tracking_uri()
+    return now if redacted(now) == written else written
 
 
 @contextlib.contextmanager

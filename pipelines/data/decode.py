@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from pipelines.data.bitmaps import bmp_size, decode_bmp, decode_gif, gif_size
 from pipelines.data.exif import exif_orientation, read_bytes, turn
+from pipelines.data.jpeg import refuse_many_scans
 
 MAX_PIXELS = 1 << 26  # 192 MiB decoded: more than any camera's, far less than what a few kilobytes of PNG can claim
 MAX_SIDE = 65_535  # JPEG's and GIF's own limit; bounds what resizing a long, thin picture takes
@@ -32,7 +33,8 @@ def decode_image(encoded: tf.Tensor, max_pixels: int = MAX_PIXELS) -> tf.Tensor:
     """A JPEG, PNG, BMP or GIF's first frame, upright: string scalar -> uint8 [H, W, 3].
 
     Raises InvalidArgumentError, with the reason, for anything else, for a picture that is cut off or corrupt, and,
-    before anything is decoded, for one of more than `max_pixels` pixels or MAX_SIDE pixels a side.
+    before anything is decoded, for one of more than `max_pixels` pixels or MAX_SIDE pixels a side, and for a JPEG of so
+    many scans that decoding them would take minutes.
     """
     kind = image_format(encoded)
     encoded = refuse_large(encoded, _stored_size(encoded, kind), max_pixels)
@@ -65,6 +67,14 @@ def decode_and_crop(encoded: tf.Tensor, choose: Callable[[tf.Tensor], tf.Tensor]
         ),
     )
     return tf.ensure_shape(part, (None, None, 3))
+
+
+def pixel_count(encoded: tf.Tensor) -> tf.Tensor:
+    """How many pixels the picture would have, from the header alone: string scalar -> int64 scalar.
+
+    Raises InvalidArgumentError as `image_size` does.
+    """
+    return tf.reduce_prod(tf.cast(_stored_size(encoded, image_format(encoded)), tf.int64))
 
 
 def resize(image: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
@@ -112,7 +122,7 @@ def image_format(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def refuse_large(encoded: tf.Tensor, size: tf.Tensor, max_pixels: int = MAX_PIXELS) -> tf.Tensor:
-    """`encoded` unchanged, where `size`, its int32 [2], may be decoded; raises InvalidArgumentError otherwise."""
+    """`encoded` unchanged, where a picture of `size`, int32 [2], may be decoded; else raises InvalidArgumentError."""
     area = tf.reduce_prod(tf.cast(size, tf.int64))
     limits = [f"is more than {max_pixels} pixels or {MAX_SIDE} a side"]
     sound = [
@@ -122,7 +132,9 @@ def refuse_large(encoded: tf.Tensor, size: tf.Tensor, max_pixels: int = MAX_PIXE
         ),
     ]
     with tf.control_dependencies(sound):
-        return tf.identity(encoded)
+        encoded = tf.identity(encoded)
+    is_jpeg = tf.strings.substr(encoded, 0, len(MAGIC[JPEG])) == MAGIC[JPEG]
+    return tf.cond(is_jpeg, lambda: refuse_many_scans(encoded, area, max_pixels), lambda: encoded)
 
 
 def _by_format(kind: tf.Tensor, jpeg: Branch, png: Branch, gif: Branch, bmp: Branch) -> tf.Tensor:
@@ -135,7 +147,11 @@ def _stored_size(encoded: tf.Tensor, kind: tf.Tensor) -> tf.Tensor:
     """Height and width as stored, before any turning: int32 [2]; numbers past int32 are cut to its largest."""
 
     def png() -> tf.Tensor:
-        head = tf.cast(read_bytes(encoded, 16, 8), tf.int64)
+        # the decoder takes the first IHDR, wherever that is; a chunk before it could tell of another size
+        start = read_bytes(encoded, 12, 12)
+        first = tf.reduce_all(start[:4] == [*b"IHDR"])
+        with tf.control_dependencies([tf.debugging.Assert(first, ["the PNG does not begin with its header"])]):
+            head = tf.cast(start[4:], tf.int64)
         return tf.reduce_sum(tf.reshape(head, (2, 4)) * [256**power for power in (3, 2, 1, 0)], -1)[::-1]
 
     size = _by_format(

@@ -1,12 +1,12 @@
 """Which way up a picture was taken: the orientation that a camera notes in a JPEG, read and applied in graph ops.
 
-JPEG: ITU-T T.81, annex B (segments). EXIF 2.32: segment APP1 holds a TIFF structure, tag 0x0112 of its first directory
-is the orientation.
+EXIF 2.32: segment APP1 of a JPEG holds a TIFF structure, tag 0x0112 of its first directory is the orientation.
 """
 
 import tensorflow as tf
 
-MAX_SEGMENTS = 64  # before the scan; cameras write fewer than ten
+from pipelines.data.jpeg import find_segment
+
 MAX_ENTRIES = 256  # of a TIFF directory; cameras write fewer than thirty
 ORIENTATION = 0x0112
 SHORT, LONG = 3, 4  # TIFF's integer types of two and four bytes
@@ -46,30 +46,11 @@ def _exif_segment(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Start and length of the TIFF structure in the first EXIF segment, length 0 where there is none."""
     size = tf.strings.length(encoded)
 
-    def at(position: tf.Tensor, count: int) -> tf.Tensor:
-        return tf.strings.substr(encoded, tf.minimum(position, size), count)
+    def is_exif(position: tf.Tensor) -> tf.Tensor:
+        return tf.strings.substr(encoded, tf.minimum(position + 4, size), 5) == b"Exif\0"
 
-    def marker_and_length(position: tf.Tensor) -> list[tf.Tensor]:
-        """Of the segment at `position`; the length counts its own two bytes, not those of the marker."""
-        pair = tf.io.decode_raw(at(position, 4), tf.uint16, little_endian=False, fixed_length=4)
-        return tf.unstack(tf.cast(pair, tf.int32))
-
-    def pass_by(position: tf.Tensor, _passing: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        # every picture of a training set comes through here, so there are no more ops than it takes
-        marker, length = marker_and_length(position)
-        has_length = (marker >= 0xFFC0) & ((marker < 0xFFD0) | (marker > 0xFFDA))  # no restart, no start of the scan
-        passing = has_length & (at(position + 4, 5) != b"Exif\0")
-        step = tf.where(marker == 0xFFFF, 1, 2 + length)  # 0xFF may be repeated before a marker
-        return tf.where(passing, position + step, position), passing
-
-    position, _ = tf.while_loop(
-        lambda position, passing: passing,
-        pass_by,
-        (tf.constant(2), tf.constant(True)),
-        maximum_iterations=MAX_SEGMENTS,
-    )
-    marker, length = marker_and_length(position)
-    found = (marker == 0xFFE1) & (at(position + 4, 5) == b"Exif\0") & (position + 10 < size)
+    position, marker, length = find_segment(encoded, lambda position, marker: is_exif(position))
+    found = (marker == 0xFFE1) & is_exif(position) & (position + 10 < size)
     return position + 10, tf.where(found, length - 8, 0)
 
 

@@ -15,7 +15,6 @@ _CODES = {
     404: "NOT_FOUND",
     408: "DEADLINE_EXCEEDED",
     413: "RESOURCE_EXHAUSTED",
-    429: "RESOURCE_EXHAUSTED",
     500: "INTERNAL",
     501: "UNIMPLEMENTED",
     504: "DEADLINE_EXCEEDED",
@@ -60,7 +59,7 @@ class Rest:
             reason = response.json()["error"]
         except (ValueError, KeyError, TypeError):
             reason = response.text[:200] or response.reason_phrase
-        if response.status_code == 503:
+        if response.status_code in (429, 503):  # too busy
             raise UnreachableError(reason)
         raise RefusedError(_CODES.get(response.status_code, f"HTTP {response.status_code}"), reason)
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_status_pb2,
+    model_management_pb2,
     model_pb2,
     model_service_pb2_grpc,
     predict_pb2,
@@ -18,6 +19,7 @@ from tensorflow_serving.apis import (
 )
 
 from pipelines.serving import calls
+from pipelines.serving.policy import policies_of
 from pipelines.serving.refusal import Refusal, invalid
 from pipelines.serving.servable import DEFAULT_SIGNATURE, Servable
 from pipelines.serving.servables import Servables, Spec
@@ -109,15 +111,21 @@ class _Model(model_service_pb2_grpc.ModelServiceServicer):
         return self._servables.status(_spec(request))
 
     @_refusing
-    def HandleReloadConfigRequest(self, request):
-        reason = "the development server reads its model configuration at start only; restart it with the new one"
-        raise Refusal(grpc.StatusCode.UNIMPLEMENTED, reason)
+    def HandleReloadConfigRequest(self, request) -> model_management_pb2.ReloadConfigResponse:
+        """Names, policies and labels are taken; the folders stay those below the served base, whatever is asked."""
+        try:
+            self._servables.reload(policies_of(request.config))
+        except ValueError as error:
+            raise invalid(f"not a configuration to serve by: {error}") from error
+        return model_management_pb2.ReloadConfigResponse()  # its status is OK
 
 
 def _spec(request) -> Spec:
     if not request.HasField("model_spec"):
         raise invalid("Missing ModelSpec")
     asked = request.model_spec
+    if not asked.name:
+        raise invalid("ModelSpec has no name specified.")
     choice = asked.WhichOneof("version_choice")
     return Spec(
         asked.name,

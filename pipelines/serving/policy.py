@@ -37,10 +37,20 @@ def read_policies(path: Path) -> dict[str, Policy]:
         config = text_format.Parse(path.read_text(), model_server_config_pb2.ModelServerConfig())
     except text_format.ParseError as error:
         raise ValueError(f"{path} is not a model configuration: {error}") from error
-    policies = {}
+    try:
+        return policies_of(config)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def policies_of(config: model_server_config_pb2.ModelServerConfig) -> dict[str, Policy]:
+    """Policies by model name. Raises ValueError for a configuration without models or with one named twice."""
+    policies: dict[str, Policy] = {}
     for model in config.model_config_list.config:
-        if not model.name or model.name in policies:
-            raise ValueError(f"{path}: every model needs a name of its own, not {model.name!r}")
+        if not model.name:
+            raise ValueError("every model needs a name")
+        if model.name in policies:
+            raise ValueError(f"the model {model.name!r} is listed multiple times")
         choice = model.model_version_policy
         policies[model.name] = Policy(
             latest=choice.latest.num_versions or 1,
@@ -49,5 +59,5 @@ def read_policies(path: Path) -> dict[str, Policy]:
             labels=dict(model.version_labels),
         )
     if not policies:
-        raise ValueError(f"{path} has no model in its model_config_list")
+        raise ValueError("there is no model in the model_config_list")
     return policies

@@ -79,6 +79,8 @@ class RestApp:
                     async with self._body(request) as body:
                         method = found["method"].lower()
                         return _json(await self._in_worker(self._call, _spec(found), method, body))
+            if request.method == "GET" and path.lower() == "/v1/models":
+                return _error(400, "Missing model name in request.")
             known = path.lower().startswith("/v1/")
             return _error(
                 400 if known else 404, f"{'Malformed request' if known else 'Not Found'}: {request.method} {path}"
@@ -93,7 +95,7 @@ class RestApp:
             reason = f"the request did not arrive within {self._limits.read_seconds:g} s"
             return _error(408, reason, {"connection": "close"})
         except _Busy:
-            return _error(503, "the server is busy; try again later", {"retry-after": "1", "connection": "close"})
+            return _error(429, "the server is busy; try again later", {"retry-after": "1", "connection": "close"})
         except ClientDisconnect:
             return Response(status_code=499)  # nobody is there to read it
 

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 
+from pipelines.serving.batching import Batches, Batching
 from pipelines.serving.refusal import from_tensorflow
 
 SERVE_TAG = "serve"
@@ -16,13 +17,13 @@ DEFAULT_SIGNATURE = "serving_default"
 
 
 class Servable:
-    """A SavedModel, loaded by its `serve` tag as TensorFlow Serving does.
+    """A SavedModel, loaded by its `serve` tag as TensorFlow Serving does; with `batching` it joins what runs together.
 
     Raises OSError for a missing or unreadable folder, tf.errors.OpError for damaged variables, RuntimeError for a
     SavedModel without that tag.
     """
 
-    def __init__(self, name: str, version: int, folder: Path):
+    def __init__(self, name: str, version: int, folder: Path, batching: Batching | None = None):
         self.name = name
         self.version = version
         self.folder = folder
@@ -39,12 +40,16 @@ class Servable:
         self.signatures = dict(self._meta_graph.signature_def)
         # A handful of signatures times the output filters in use; the bound keeps odd filters from piling up.
         self._prepared = lru_cache(maxsize=64)(self._prepare)
+        self._run = Batches(self._run_alone, batching).run if batching else self._run_alone
 
     def run(self, feeds: Mapping[str, np.ndarray], fetches: Sequence[str]) -> list[np.ndarray]:
         """The values of the tensors `fetches` when the tensors `feeds` are given; safe from any number of threads.
 
         Raises Refusal with the failing operation's code.
         """
+        return self._run(feeds, fetches)
+
+    def _run_alone(self, feeds: Mapping[str, np.ndarray], fetches: Sequence[str]) -> list[np.ndarray]:
         try:
             return self._prepared(tuple(feeds), tuple(fetches))(*feeds.values())
         except tf.errors.OpError as error:

@@ -11,6 +11,7 @@ import grpc
 import tensorflow as tf
 from tensorflow_serving.apis import get_model_status_pb2
 
+from pipelines.serving.batching import Batching
 from pipelines.serving.policy import Policy
 from pipelines.serving.refusal import Refusal, from_tensorflow, invalid, missing
 from pipelines.serving.servable import Servable
@@ -43,12 +44,20 @@ class _Version:
 class Servables:
     """Every model below `base`, each by its policy: the latest version where `policies` is None."""
 
-    def __init__(self, base: Path, poll_seconds: float = 1.0, policies: Mapping[str, Policy] | None = None):
+    def __init__(
+        self,
+        base: Path,
+        poll_seconds: float = 1.0,
+        policies: Mapping[str, Policy] | None = None,
+        batching: Batching | None = None,
+    ):
         self._base = Path(base)
         self._poll_seconds = poll_seconds
         self._policies = policies
+        self._batching = batching
         self._models: dict[str, dict[int, _Version]] = {}
         self._lock = threading.Lock()
+        self._scanning = threading.Lock()  # whoever has it may change which versions are loaded
         self._stop = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="servables", daemon=True)
 
@@ -73,6 +82,28 @@ class Servables:
 
     def scan(self) -> None:
         """One look at the folders: loads what is wanted, newest first, then unloads what is wanted no more."""
+        with self._scanning:
+            self._scan()
+
+    def reload(self, policies: Mapping[str, Policy]) -> None:
+        """Serves by these policies from now on; returns when what they want is loaded, and the rest unloaded.
+
+        Raises Refusal, and changes nothing, where a label is moved to a version that isn't available; UNKNOWN where a
+        model has no version that can be served.
+        """
+        with self._scanning:
+            for name, policy in policies.items():
+                for label, version in policy.labels.items():
+                    moved = self._policy(name).labels.get(label, version) != version
+                    if moved and version not in self.available().get(name, []):
+                        reason = f"label {label!r} to version {version} of model {name}, which is not available"
+                        raise Refusal(grpc.StatusCode.FAILED_PRECONDITION, f"a request to move {reason}")
+            self._policies = policies
+            self._scan()
+        if absent := sorted(set(policies) - {name for name, versions in self.available().items() if versions}):
+            raise Refusal(grpc.StatusCode.UNKNOWN, f"no version can be served of {absent}")
+
+    def _scan(self) -> None:
         present = self._present()
         for name in sorted(set(present) | set(self._models)):
             folders = present.get(name, {})
@@ -131,7 +162,7 @@ class Servables:
                 one.status.error_code = version.error.code.value[0] if version.error else 0
                 one.status.error_message = version.error.reason if version.error else ""
         if not chosen:
-            sought = "any version" if number is None else f"version {number}"
+            sought = "any versions" if number is None else f"version {number}"
             raise missing(f"Could not find {sought} of model {spec.name}")
         return response
 
@@ -184,7 +215,7 @@ class Servables:
             self._models[name][number] = version
         servable = None
         try:
-            servable = Servable(name, number, folder)
+            servable = Servable(name, number, folder, self._batching)
             warm_up(servable)
         except Exception as error:  # whatever is wrong with one version, the others are served
             if servable:

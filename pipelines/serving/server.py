@@ -18,6 +18,7 @@ from typing import Any
 import grpc
 import uvicorn
 
+from pipelines.serving.batching import Batching
 from pipelines.serving.grpc_services import add_services
 from pipelines.serving.policy import read_policies
 from pipelines.serving.rest import Limits, RestApp
@@ -48,16 +49,19 @@ def running(
     poll_seconds: float = 1.0,
     config: Path | None = None,
     limits: Limits = Limits(),  # noqa: B008 - frozen
+    batching: Batching | None = None,
 ) -> Iterator[Endpoint]:
     """Serves the models below `base` from this process's threads until the block ends; port 0 picks a free one.
 
-    `config` is a TensorFlow Serving model configuration file: its names, version policies and labels apply. What is in
-    flight at the end is finished. Raises OSError, naming the port, where one can't be had; NotADirectoryError for a
-    missing base; ValueError for an unreadable configuration.
+    `config` is a TensorFlow Serving model configuration file: its names, version policies and labels apply. With
+    `batching` requests are joined that come at the same time. What is in flight at the end is finished. Raises OSError,
+    naming the port, where one can't be had; NotADirectoryError for a missing base; ValueError for an unreadable
+    configuration.
     """
-    servables = Servables(Path(base), poll_seconds, read_policies(Path(config)) if config else None)
-    # A model keeps its cores busy by itself; more threads than that only overlap decoding with computing.
-    threads = max(4, os.cpu_count() or 1)
+    servables = Servables(Path(base), poll_seconds, read_policies(Path(config)) if config else None, batching)
+    # A model keeps its cores busy by itself; more threads than that only overlap decoding with computing. With
+    # batching a request waits in its thread for the others.
+    threads = max(4, os.cpu_count() or 1, batching.rows if batching else 0)
     with (
         _socket(host, rest_port) as listener,
         ThreadPoolExecutor(threads, "rest") as rest_workers,

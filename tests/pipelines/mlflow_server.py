@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -19,11 +20,15 @@ def free_port() -> int:
 
 
 class TrackingServer:
-    """One server on one port over one store; each `start` is a new process group over the same store."""
+    """One server on one port over one store; each `start` is a new process group over the same store.
 
-    def __init__(self, folder: Path, store: str | None = None):
+    `settings` are environment variables of the server; with an administrator's password in them it asks who one is.
+    """
+
+    def __init__(self, folder: Path, store: str | None = None, settings: Mapping[str, str] | None = None):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        self.settings = settings or {}
         self.store = store or f"sqlite:///{folder / 'server.db'}"
         self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
@@ -35,8 +40,11 @@ class TrackingServer:
             str(Path(sys.executable).with_name("mlflow")), "server", "--host", "127.0.0.1", "--port", str(self.port),
             "--workers", "1", "--backend-store-uri", self.store, "--artifacts-destination", str(self.folder / "served"),
         ]  # fmt: skip
-        environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-        environment.pop("MLFLOW_TRACKING_URI", None)
+        if "MLFLOW_AUTH_ADMIN_PASSWORD" in self.settings:
+            command += ["--app-name", "basic-auth"]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_TRACKING_")}
+        environment |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        environment |= self.settings
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, env=environment, cwd=self.folder, start_new_session=True

@@ -581,7 +581,7 @@ def test_registering_refuses_what_has_no_place(store, package, tmp_path):
     for alias in ("", "a b", "a/b"):
         with pytest.raises(ValueError, match="an alias has"):
             tracking.register_model(package, "refused", run_id, alias)
-    for name in ("", "a/b", "a:b", "a@b", " a"):
+    for name in ("", "a/b", "a:b", "a@b", " a", "..", ".a", "a\\b", "a\nb", "a\0"):
         with pytest.raises(ValueError, match="registered model's name"):
             tracking.register_model(package, name, run_id)
     with pytest.raises(ValueError, match="has no run"):

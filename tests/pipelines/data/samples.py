@@ -1,6 +1,8 @@
 """Pictures for the tests: smooth random ones, encoded by Pillow, which is also the oracle."""
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,18 @@ def encoded(image: np.ndarray | Image.Image, form: str = "PNG", **options) -> by
     buffer = io.BytesIO()
     image.save(buffer, form, **options)
     return buffer.getvalue()
+
+
+def png_chunk(name: bytes, body: bytes) -> bytes:
+    """A PNG's chunk: length, name, body, checksum."""
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def png(width: int, height: int, bits: int, color: int, rows: bytes, before: bytes = b"") -> bytes:
+    """A PNG by hand, for the kinds that Pillow doesn't write; `before` are chunks before the header."""
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, color, 0, 0, 0))
+    body = header + png_chunk(b"IDAT", zlib.compress(rows)) + png_chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + before + body
 
 
 def pillow(content: bytes) -> np.ndarray:

@@ -2,8 +2,6 @@
 
 import io
 import resource
-import struct
-import zlib
 
 import numpy as np
 import pytest
@@ -11,7 +9,8 @@ import tensorflow as tf
 from PIL import Image
 
 from pipelines.data.decode import MAX_SIDE, decode_and_crop, decode_image, fit, image_size, resize
-from tests.pipelines.data.samples import encoded, photo, pillow
+from tests.pipelines import hostile
+from tests.pipelines.data.samples import encoded, photo, pillow, png
 from tests.tolerances import EXACT, JPEG_DECODER, SAME_MATH
 
 ENCODED = [tf.TensorSpec([], tf.string)]
@@ -27,17 +26,6 @@ def decode():
 def size_of():
     """The size check as a graph."""
     return tf.function(image_size, input_signature=ENCODED)
-
-
-def png(width: int, height: int, bits: int, color: int, rows: bytes) -> bytes:
-    """A PNG by hand, for the kinds that Pillow doesn't write."""
-
-    def chunk(name, body):
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-    header = struct.pack(">IIBBBBB", width, height, bits, color, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
@@ -89,7 +77,7 @@ def test_a_single_pixel(decode, form):
         (b"hello", "not a JPEG, PNG, GIF or BMP"),
         (b"RIFF\0\0\0\0WEBPVP8 ", "not a JPEG, PNG, GIF or BMP"),
         (b"\xff\xd8\xff", "JPEG"),
-        (b"\x89PNG\r\n\x1a\n", "no pixels"),
+        (b"\x89PNG\r\n\x1a\n", "does not begin with its header"),
         (b"GIF89a", "no frame"),
         (b"BM", "no pixels"),
         (png(0, 5, 8, 2, b""), "no pixels"),
@@ -125,18 +113,31 @@ def test_no_change_of_bytes_does_worse_than_an_error(decode, form):
     assert outcomes <= {tf.uint8, "refused"}
 
 
-@pytest.mark.parametrize("form", ["PNG", "BMP"])
-def test_a_bomb_is_refused_before_it_is_decoded(decode, form):
-    side = 20_000
-    if form == "PNG":
-        content = png(side, side, 1, 0, bytes(side * (1 + side // 8)))
-    else:  # a header alone: its pixels are claimed, not there
-        content = b"BM" + struct.pack("<IIIIiiHHIIiiII", 0, 0, 54, 40, side, side, 1, 24, 0, 0, 0, 0, 0, 0)
+@pytest.mark.parametrize("case", hostile.BOMBS)
+def test_a_bomb_is_refused_before_it_is_decoded(decode, case):
+    content, reason = hostile.BOMBS[case]
     assert len(content) < 100_000
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"20000 20000.*more than 67108864 pixels"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=reason):
         decode(content)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kilobytes; decoded it has 1.2 GB
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kilobytes; decoded it has 0.4 GB
+
+
+def test_scans_are_bounded_by_the_pixels_that_they_pass(decode):
+    """A small picture may have many; each walk over the largest costs a tenth of a second."""
+    few, many = hostile.repeated_scans(64, 1000), hostile.repeated_scans(4096, 100)
+    assert decode(few).shape == (64, 64, 3)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"(?s)a JPEG of.*106.*scans over.*16777216"):
+        decode_and_crop(many, lambda size: tf.constant([0, 0, 8, 8]))
+
+
+def test_scans_are_counted_wherever_the_frame_hides(decode):
+    """Neither a thumbnail's frame, nor segments past which the walk doesn't go, nor a stray byte hide the scans."""
+    bomb = hostile.repeated_scans(4096, 100)
+    comment = b"\xff\xfe\0\x0b\xff\xd8\xff\xc0\0\x0b\x08\0\x10"
+    for before in (comment, 100 * b"\xff\xfe\0\x02", b"\0", b"\xff\xff"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="scans over"):
+            decode(bomb[:20] + before + bomb[20:])  # behind the JFIF segment
 
 
 def test_a_side_that_would_make_resizing_large_is_refused(decode):

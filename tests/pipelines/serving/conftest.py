@@ -9,6 +9,7 @@ from PIL import Image
 from pipelines.serving.rest import Limits
 from pipelines.serving.server import running
 from tests.pipelines.serving import models
+from tests.stress import served_classifier
 
 REQUEST_BYTES = 2**20
 
@@ -42,6 +43,14 @@ def rest(endpoint):
     """An HTTP client of it."""
     with httpx.Client(base_url=endpoint.rest, timeout=30.0) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """(a folder with version 1 of an exported classifier, pictures with known answers and hostile ones among them)."""
+    base = tmp_path_factory.mktemp("exported")
+    model = served_classifier.write(base)
+    return base, served_classifier.pictures(model, 100)
 
 
 def png(colour: tuple[int, int, int], size: int = 4) -> bytes:

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import tensorflow as tf
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 COLOURS = ["red", "green", "blue"]
 
@@ -12,8 +13,18 @@ def save(folder: Path, module: tf.Module, **signatures) -> Path:
     """Writes a SavedModel beside `folder` and renames it, so that a watching server never sees half of it."""
     temporary = folder.with_name(f".{folder.name}.writing")
     tf.saved_model.save(module, str(temporary), signatures=signatures)
+    _name_methods(temporary / "saved_model.pb")
     temporary.rename(folder)
     return folder
+
+
+def _name_methods(file: Path) -> None:
+    """Says of signatures called classify... and regress... what they are: TensorFlow Serving asks for it."""
+    saved = SavedModel.FromString(file.read_bytes())
+    for name, signature in saved.meta_graphs[0].signature_def.items():
+        if name.startswith(("classify", "regress")):
+            signature.method_name = f"tensorflow/serving/{name.partition('_')[0]}"
+    file.write_bytes(saved.SerializeToString())
 
 
 def half_plus(folder: Path, addend: float) -> Path:

@@ -128,7 +128,7 @@ def test_more_requests_than_the_limit_are_refused_and_the_others_answered(base):
     with running(base, limits=Limits(pending=2)) as endpoint:
         waiting = [Unfinished(endpoint.rest) for _ in range(2)]
         refused = httpx.post(endpoint.rest + HALF, json={"instances": [2.0]})
-        assert refused.status_code == 503
+        assert refused.status_code == 429
         assert "busy" in refused.json()["error"]
         assert [one.finish() for one in waiting] == [ANSWERED, ANSWERED]
         assert httpx.post(endpoint.rest + HALF, json={"instances": [2.0]}).status_code == 200
@@ -136,7 +136,7 @@ def test_more_requests_than_the_limit_are_refused_and_the_others_answered(base):
 
 def test_more_bytes_than_the_limit_are_refused(base):
     with running(base, limits=Limits(pending_bytes=1000)) as endpoint:
-        assert httpx.post(endpoint.rest + HALF, content=b" " * 2000).status_code == 503
+        assert httpx.post(endpoint.rest + HALF, content=b" " * 2000).status_code == 429
         assert httpx.post(endpoint.rest + HALF, json={"instances": [2.0]}).status_code == 200
 
 
@@ -226,6 +226,13 @@ def test_ending_finishes_calls_in_flight(base, gate):
             release.start()
         assert gate.released.is_set()  # the server has waited for the call, not ended without it
         assert first.result() == "OK"
+
+
+def test_it_listens_on_loopback_alone(process):
+    started, _ = process
+    listening = [one for one in psutil.Process(started.pid).net_connections("inet") if one.status == "LISTEN"]
+    assert len(listening) == 2  # REST and gRPC
+    assert {one.laddr.ip.removeprefix("::ffff:") for one in listening} == {"127.0.0.1"}  # gRPC's is of both kinds
 
 
 def test_100_megabytes_are_refused_in_bounded_memory(process):

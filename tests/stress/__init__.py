@@ -1,0 +1,1 @@
+"""What takes minutes and a whole machine: `make stress`."""
