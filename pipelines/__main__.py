@@ -1,6 +1,7 @@
 """The command line: `python -m pipelines COMMAND`."""
 
 import logging
+import shlex
 import sys
 from pathlib import Path
 
@@ -90,6 +91,26 @@ def train(recipe, changes, quick):
 
     folder = run(recipe, chosen)
     click.echo(f"finished: {folder.path}; register it: python -m pipelines register {recipe}")
+
+
+@main.command()
+@recipe_options
+@click.option("--vary", multiple=True, metavar="FIELD=RANGE", help="choice(A, B), uniform(0, 1), log(1e-3, 1), ...")
+@click.option("--method", default="random", show_default=True, help="random, grid, evolution or tpe.")
+@click.option("--trials", default=20, show_default=True, type=click.IntRange(1), help="Of a grid at most its points.")
+@click.option("--objective", default="lowest val_loss", show_default=True, metavar="lowest|highest METRIC")
+@click.option("--early-stop", default="median", show_default=True, help="median, halving or none.")
+def sweep(recipe, changes, quick, vary, method, trials, objective, early_stop):
+    """Search RECIPE's fields for the best values, or go on where the search stopped."""
+    chosen = changed_recipe(recipe, changes, quick)
+    from pipelines.sweep import read_sweep, run_sweep
+
+    wanted = read_sweep(recipe, chosen, vary, method=method, objective=objective, early_stop=early_stop)
+    best = run_sweep(wanted, trials)
+    click.echo(f"{objective} {best.value:.6g}: trial {best.number} of {wanted.name}")
+    found = [f"{field}={value}" for field, value in best.params.items()]
+    words = [word for change in (*changes, *found) for word in ("--set", change)]
+    click.echo(f"train it whole: {shlex.join(['python', '-m', 'pipelines', 'train', recipe, *words])}")
 
 
 @main.command()

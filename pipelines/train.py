@@ -1,6 +1,8 @@
 """A recipe to a trained, tracked, packaged model; resumed by itself where an earlier try stopped."""
 
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,8 +34,23 @@ def train(name: str, recipe: Recipe, task: Task | None = None) -> RunFolder:
     `task` is the model's own, or that with other functions in some places.
     The final weights are the last ones (their moving average with `ema`), never the best by validation: the figure that
     is reported is then that of a held-out set. Raises Interrupted after Ctrl-C or SIGTERM (the checkpoint is written),
-    Diverged where the loss became NaN (the batch is saved beside the checkpoint), ValueError for settings, data and
-    model that don't fit each other.
+    ValueError where the loss became NaN (the batch is saved beside the checkpoint), and for settings, data and model
+    that don't fit each other.
+    """
+    with opened_training(name, recipe, task) as training:
+        training.show_beginning()
+        training.fit()
+        training.keep_result()
+    return training.folder
+
+
+@contextmanager
+def opened_training(
+    name: str, recipe: Recipe, task: Task | None = None, parent: Run | None = None
+) -> Iterator["Training"]:
+    """Everything that training needs, open while the block runs; its tracked run ends as the block does.
+
+    The tracked run is below `parent`, where it has one. Raises what `train` raises before its first step.
     """
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(recipe.seed)
@@ -44,20 +61,16 @@ def train(name: str, recipe: Recipe, task: Task | None = None) -> RunFolder:
         trainer = build_trainer(recipe, task, data, epoch_steps)
         params = {"recipe": name, **recipes.flatten(recipe)}
         tags = {**environment_tags(), "data.fingerprint": data.fingerprint}
-        run = open_run(name, params, tags, name, folder.tracked)
+        run = open_run(name, params, tags, name, folder.tracked, parent)
         status: Status = "FAILED"
         try:
-            training = Training(name, recipe, task, data, epoch_steps, trainer, folder, run)
-            training.show_beginning()
-            training.fit()
-            training.keep_result()
+            yield Training(name, recipe, task, data, epoch_steps, trainer, folder, run)
             status = "FINISHED"
         except Interrupted:
             status = "KILLED"
             raise
         finally:
             run.finish(status)
-        return folder
 
 
 @dataclass
@@ -74,6 +87,7 @@ class Training:
     run: Run
     history: list[dict[str, float]] = field(default_factory=list)  # the finished epochs' metrics
     stop: StopWhenAsked = field(default_factory=StopWhenAsked)
+    after_epoch: Callable[[list[dict[str, float]]], None] = lambda history: None  # is told the history, and may raise
 
     def show_beginning(self) -> None:
         """Tracks what is known before the first step: the network and a batch as it sees it."""
@@ -103,6 +117,7 @@ class Training:
                 self.save(epoch, 0)
                 if self.stop.asked:
                     raise Interrupted(f"stopped after epoch {epoch} of {epochs}")
+                self.after_epoch(self.history)
 
     def fit_epoch(self, epoch: int, first: int, bar: tqdm) -> None:
         """Trains one epoch from its step `first` on, and validates."""
