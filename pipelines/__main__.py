@@ -149,13 +149,17 @@ def register(recipe, alias):
 
 @main.command()
 @click.argument("uri")
-@click.option("--base", type=click.Path(path_type=Path), help="Where served versions lie.  [default: var/serving]")
-def export(uri, base):
+@click.option("--base", type=click.Path(path_type=Path), help="Where versions lie.  [default: var/serving, var/onnx]")
+@click.option("--format", "form", type=click.Choice(["saved_model", "onnx"]), default="saved_model", show_default=True)
+def export(uri, base, form):
     """Write a registered model, like models:/NAME@champion, where the server finds it."""
-    from pipelines.export import export as write
+    from pipelines.export import export, export_onnx
     from pipelines.home import home
 
-    click.echo(write(uri, base or home("serving")))
+    if form == "onnx":
+        click.echo(export_onnx(uri, base or home("onnx")))
+    else:
+        click.echo(export(uri, base or home("serving")))
 
 
 @main.command()
