@@ -8,18 +8,12 @@ Serving; it checks, prepares and sorts as well. ONNX Runtime and OpenVINO run th
 writes; what isn't installed is left out (requirements-onnx.txt).
 """
 
-import json
-import os
 import tempfile
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 import click
-
-THREADS = 2
-os.environ["OMP_NUM_THREADS"] = str(THREADS)  # oneDNN's, before TensorFlow is imported
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -30,6 +24,7 @@ from pipelines.endpoints import classification
 from pipelines.export import package
 from pipelines.onnx_model import write_onnx
 
+THREADS = 2
 OURS = "exported graph"
 
 
@@ -49,7 +44,7 @@ def onnx_runtime(file: Path) -> Callable[[np.ndarray], object]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = THREADS, 1
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    return lambda images: session.run(["probabilities"], {"pixels": images})
+    return lambda images: session.run(["probabilities"], {"pixels": images})[0]
 
 
 def openvino(file: Path) -> Callable[[np.ndarray], object]:
@@ -109,8 +104,6 @@ def main(name: str, rounds: int) -> None:
             for way, value in seconds.items():
                 times = value / seconds[OURS]
                 click.echo(f"  batch {batch}  {way:<16}{1e3 * value:9.1f} ms  {times:5.2f} times {OURS}")
-                row = dict(metric="latency", way=way, batch=batch, milliseconds=round(1e3 * value, 2))
-                click.echo(json.dumps({**row, "times_ours": round(times, 3)}), err=True)
 
 
 if __name__ == "__main__":

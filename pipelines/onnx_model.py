@@ -66,15 +66,14 @@ def write_onnx(package: Path, file: Path, name: str, version: int) -> None:
         raise ValueError(f"{model.name} needs {missing}, for which ONNX has no operator")
     proto.metadata_props.add(key="cvapps", value=json.dumps(description, ensure_ascii=False))
     file.write_bytes(proto.SerializeToString(deterministic=True))
+    ((_, inputs, output, expected),) = [one for one in recorded(package / "serving") if one[0] == "pixels"]
+    picture = endpoint.prepare(tf.constant(inputs["pixels"][0]))[None].numpy()
     try:
         session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-        for signature, inputs, output, expected in recorded(package / "serving"):
-            if signature == "pixels":
-                picture = endpoint.prepare(tf.constant(inputs["pixels"][0]))
-                (answer,) = session.run([output], {"pixels": picture[None].numpy()})
-                check_answer(answer, expected, description.get("rounding", Endpoint.rounding), str(file))
+        (answer,) = session.run([output], {"pixels": picture})
     except Exception as error:  # ONNX Runtime has no class of its own for them all
         raise ValueError(f"ONNX Runtime can't run {model.name}: {error}") from error
+    check_answer(answer, expected, description.get("rounding", Endpoint.rounding), f"{model.name} in ONNX Runtime")
 
 
 def onnx_operators() -> list[Any]:
