@@ -134,13 +134,19 @@ def create_model(name: str, /, weights: str | Path | None = None, **overrides: A
     """
     if weights is not None:
         return cvapps.weights.load(name, weights, **overrides)
+    check_settings(name, overrides)
+    row = model_info(name)
+    return row.builder(**{**row.settings, "name": name, **overrides})
+
+
+def check_settings(name: str, settings: Mapping[str, Any]) -> None:
+    """Raises ValueError for a model or a setting that there is not, TypeError for a value of the wrong type."""
     row = model_info(name)
     hints = typing.get_type_hints(row.builder)
-    for setting, value in overrides.items():
+    for setting, value in settings.items():
         if setting not in row.defaults:
             raise ValueError(f"{name} has no setting {setting!r}; it has {sorted(row.defaults)}")
         check_type(f"{name}'s {setting}", value, hints[setting])
-    return row.builder(**{**row.settings, "name": name, **overrides})
 
 
 def changes(name: str, ancestor: str) -> dict[str, tuple[Any, Any]]:

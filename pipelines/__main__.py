@@ -1,6 +1,7 @@
 """The command line: `python -m pipelines COMMAND`."""
 
 import logging
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -95,6 +96,26 @@ def train(recipe, changes, quick):
 
 @main.command()
 @recipe_options
+@click.option("--vary", multiple=True, metavar="FIELD=RANGE", help="choice(A, B), uniform(0, 1), log(1e-3, 1), ...")
+@click.option("--method", default="random", show_default=True, help="random, grid, evolution or tpe.")
+@click.option("--trials", default=20, show_default=True, type=click.IntRange(1), help="Of a grid at most its points.")
+@click.option("--objective", default="lowest val_loss", show_default=True, metavar="lowest|highest METRIC")
+@click.option("--early-stop", default="median", show_default=True, help="median, halving or none.")
+def sweep(recipe, changes, quick, vary, method, trials, objective, early_stop):
+    """Search RECIPE's fields for the best values, or go on where the search stopped."""
+    chosen = changed_recipe(recipe, changes, quick)
+    from pipelines.sweep import read_sweep, run_sweep
+
+    wanted = read_sweep(recipe, chosen, vary, method=method, objective=objective, early_stop=early_stop)
+    best = run_sweep(wanted, trials)
+    click.echo(f"{objective} {best.value:.6g}: trial {best.number} of {wanted.name}")
+    found = [f"{field}={value}" for field, value in best.params.items()]
+    words = [word for change in (*changes, *found) for word in ("--set", change)]
+    click.echo(f"train it whole: {shlex.join(['python', '-m', 'pipelines', 'train', recipe, *words])}")
+
+
+@main.command()
+@recipe_options
 @click.option("--begin", type=click.IntRange(1, 4), default=1, help="The step to begin with, where a try stopped.")
 def alternate(recipe, changes, quick, begin):
     """Train RECIPE's Faster R-CNN in its paper's four steps."""
@@ -129,13 +150,17 @@ def register(recipe, alias):
 
 @main.command()
 @click.argument("uri")
-@click.option("--base", type=click.Path(path_type=Path), help="Where served versions lie.  [default: var/serving]")
-def export(uri, base):
+@click.option("--base", type=click.Path(path_type=Path), help="Where versions lie.  [default: var/serving, var/onnx]")
+@click.option("--format", "form", type=click.Choice(["saved_model", "onnx"]), default="saved_model", show_default=True)
+def export(uri, base, form):
     """Write a registered model, like models:/NAME@champion, where the server finds it."""
-    from pipelines.export import export as write
+    from pipelines.export import export, export_onnx
     from pipelines.home import home
 
-    click.echo(write(uri, base or home("serving")))
+    if form == "onnx":
+        click.echo(export_onnx(uri, base or home("onnx")))
+    else:
+        click.echo(export(uri, base or home("serving")))
 
 
 @main.command()

@@ -11,6 +11,7 @@ import numpy as np
 
 from pipelines import tracking
 from pipelines.endpoints import Endpoint
+from pipelines.onnx_model import write_onnx
 from pipelines.publish import publishing
 from pipelines.saved_model import describe, stamp, write_saved_model
 from pipelines.stock_ops import check_operations
@@ -56,3 +57,16 @@ def export(uri: str, base: Path) -> Path:
             stamp(temporary, name, version)
             replay(temporary, describe(temporary).get("rounding", Endpoint.rounding))  # older versions don't say
     return served
+
+
+def export_onnx(uri: str, base: Path) -> Path:
+    """A registered model to `base`/NAME/VERSION/model.onnx, as Triton's model repository has it.
+
+    Raises what `export` raises, and what `write_onnx` does.
+    """
+    with tempfile.TemporaryDirectory(prefix="cvapps-") as scratch:
+        registered, name, version = tracking.fetch_model(uri, Path(scratch, "model"))
+        folder = Path(base) / name / str(version)
+        with publishing(folder) as temporary:
+            write_onnx(registered, temporary / "model.onnx", name, version)
+    return folder / "model.onnx"

@@ -39,6 +39,7 @@ class Run(Recorder):
         self._failing = False
         self._finished = False
         self.run_id: str | None = None  # as soon as MLflow has the run
+        self.opening: dict[str, Any] = {}  # by which the MLflow run of a child finds this one
         self._sender = threading.Thread(target=self._send, args=[spool], daemon=True)
         self._sampler = threading.Thread(target=self._sample, daemon=True)
         if spool is not None:
@@ -146,7 +147,8 @@ class Run(Recorder):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.finish("FINISHED" if kind is None else "KILLED" if kind is KeyboardInterrupt else "FAILED")
+        asked = kind is not None and issubclass(kind, KeyboardInterrupt)
+        self.finish("KILLED" if asked else "FINISHED" if kind is None else "FAILED")
 
 
 def _resumed(resume_file: Path | None) -> dict[str, Any]:
@@ -167,11 +169,13 @@ def open_run(
     tags: Mapping[str, Any] | None = None,
     experiment: str = "cvapps",
     resume_file: Path | None = None,
+    parent: Run | None = None,
 ) -> Run:
     """A run that is being tracked; the same run again where `resume_file` knows of one.
 
-    `params` is a nested mapping or dataclass. Under `mlflow run` it is the run that MLflow has made. Never raises and
-    waits for no server: where not even the disk takes the journal, the run drops what it is told, and the log says so.
+    `params` is a nested mapping or dataclass. Under `mlflow run` it is the run that MLflow has made. With a `parent` it
+    is in that run's experiment, below it. Never raises and waits for no server: where not even the disk takes the
+    journal, the run drops what it is told, and the log says so.
     """
     destination = tracking_uri()
     run = Run(None, destination, None, time.time())
@@ -185,16 +189,18 @@ def open_run(
         if key is None or spool is None:
             key = f"{metric_name(name).replace('/', '_')[:80]}-{uuid.uuid4().hex[:12]}"
             spool = Spool.open(home("spool", key))
-        run_id = old.get("run_id") or os.environ.get("MLFLOW_RUN_ID")
-        where = redacted(destination)
-        opening = {"key": key, "name": name, "experiment": experiment, "run_id": run_id, "destination": where}
+        run_id = old.get("run_id") or (None if parent else os.environ.get("MLFLOW_RUN_ID"))
+        opening = {"key": key, "name": name, "experiment": experiment, "run_id": run_id}
+        if parent and parent.opening:
+            opening |= {"parent": parent.opening, "experiment": parent.opening["experiment"]}
         if spool is None:
             raise OSError(f"somebody holds the new journal {key}")
-        spool.write({"kind": "open", "time": int(time.time() * 1000), **opening})
+        spool.write({"kind": "open", "time": int(time.time() * 1000), **opening, "destination": redacted(destination)})
         if resume_file:
             resume_file.parent.mkdir(parents=True, exist_ok=True)
             replace_text(resume_file, json.dumps({"key": key, "began": began, "run_id": run_id}))
         run = Run(spool, destination, resume_file, began)
+        run.opening = opening
     except Exception as error:
         log.warning("this run can't be tracked and goes on: %s", error)
     if tags:

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import shutil
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -42,6 +43,7 @@ from pipelines.tracking_server import patience, tracking_uri
 log = logging.getLogger(__name__)
 
 KEY_TAG = "cvapps.run_key"
+PARENT_TAG = "mlflow.parentRunId"  # by it MLflow's pages show a run below another
 REQUEST_SECONDS = 5.0  # how long a request of a training may take
 REGISTRY_SECONDS, REGISTRY_RETRIES = 120.0, 2  # of one that somebody waits for
 BATCH = 1000  # metrics in one request, MLflow's limit
@@ -59,6 +61,8 @@ def _is(error: MlflowException, *codes: str) -> bool:
 
 
 # Runs.
+
+_opening = threading.Lock()  # a parent and its first child are opened at the same moment, and both look for the parent
 
 
 @contextlib.contextmanager
@@ -88,28 +92,34 @@ class Server:
         return MlflowClient(self.destination)
 
     def open_run(self, run_id: str, opening: Mapping[str, Any]) -> str:
-        """The id of the run that is opened: `run_id` or the one it had before, the one with its key, or a new one."""
-        with _asking():
-            client = self._client
-            for known in filter(None, (run_id, opening["run_id"])):
-                try:
-                    active = client.get_run(known).info.lifecycle_stage == "active"
-                except MlflowException as error:
-                    if not _is(error, "RESOURCE_DOES_NOT_EXIST", *HOPELESS):
-                        raise
-                    active = False
-                if active:
-                    client.set_tag(known, KEY_TAG, opening["key"])
-                    client.update_run(known, status="RUNNING")
+        """The id of the run that is opened: `run_id` or the one it had before, the one with its key, or a new one.
+
+        It is below the run of its `parent`, an opening as well, where it has one: that is made where the server doesn't
+        know it yet, and found by its key when it is opened itself.
+        """
+        with _asking(), _opening:
+            ours, client = self._find([run_id, opening["run_id"]], opening), self._client
+            client.set_tag(ours, KEY_TAG, opening["key"])
+            client.update_run(ours, status="RUNNING")
+            if parent := opening.get("parent"):
+                client.set_tag(ours, PARENT_TAG, self._find([parent["run_id"]], {**parent, "time": opening["time"]}))
+            return ours
+
+    def _find(self, run_ids: Sequence[str | None], opening: Mapping[str, Any]) -> str:
+        for known in filter(None, run_ids):
+            try:
+                if self._client.get_run(known).info.lifecycle_stage == "active":
                     return known
-            experiment_id = self._experiment(opening["experiment"])
-            # The server may have made the run and died before it told us.
-            key = f"tags.`{KEY_TAG}` = '{opening['key']}'"
-            if ours := client.search_runs([experiment_id], key, ViewType.ACTIVE_ONLY):
-                client.update_run(ours[0].info.run_id, status="RUNNING")
-                return ours[0].info.run_id
-            run = client.create_run(experiment_id, opening["time"], {KEY_TAG: opening["key"]}, opening["name"])
-            return run.info.run_id
+            except MlflowException as error:
+                if not _is(error, "RESOURCE_DOES_NOT_EXIST", *HOPELESS):
+                    raise
+        experiment_id = self._experiment(opening["experiment"])
+        # The server may have made the run and died before it told us.
+        key = f"tags.`{KEY_TAG}` = '{opening['key']}'"
+        if ours := self._client.search_runs([experiment_id], key, ViewType.ACTIVE_ONLY):
+            return ours[0].info.run_id
+        run = self._client.create_run(experiment_id, opening["time"], {KEY_TAG: opening["key"]}, opening["name"])
+        return run.info.run_id
 
     def _experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)

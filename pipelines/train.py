@@ -1,6 +1,7 @@
 """A recipe to a trained, tracked, packaged model; resumed by itself where an earlier try stopped."""
 
 import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,21 @@ def train(name: str, recipe: Recipe, task: Task | None = None) -> RunFolder:
     ValueError where the loss became NaN (the batch is saved beside the checkpoints) and for settings, data and model
     that don't fit each other.
     """
+    with opened_training(name, recipe, task) as training:
+        training.show_beginning()
+        training.fit()
+        training.keep_result()
+    return training.folder
+
+
+@contextmanager
+def opened_training(
+    name: str, recipe: Recipe, task: Task | None = None, parent: Run | None = None
+) -> Iterator["Training"]:
+    """Everything that training needs, open while the block runs; the run is finished as the block ends.
+
+    The tracked run is below `parent`, where it has one. Raises what `train` raises before its first step.
+    """
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(recipe.seed)
     with open_run_folder(name, recipe) as folder:
@@ -46,21 +62,18 @@ def train(name: str, recipe: Recipe, task: Task | None = None) -> RunFolder:
         trainer = build_trainer(recipe, task, data, epoch_steps)
         params = {"recipe": name, **recipes.flatten(recipe)}
         tags = {**environment_tags(), "data.fingerprint": data.fingerprint}
-        run = open_run(name, params, tags, name, folder.tracked)
+        run = open_run(name, params, tags, name, folder.tracked, parent)
         status: Status = "FAILED"
         try:
             training = Training(name, recipe, task, data, epoch_steps, trainer, folder, run)
-            training.show_beginning()
-            training.fit()
-            training.keep_result()
+            yield training
             status = "FINISHED"
         except Interrupted:
             status = "KILLED"
             raise
         finally:
             run.finish(status)
-        folder.finish({**training.history[-1], "run_id": run.run_id})
-        return folder
+        folder.finish({**training.history[-1], "epochs": len(training.history), "run_id": run.run_id})
 
 
 @dataclass
@@ -78,6 +91,7 @@ class Training:
     history: list[dict[str, float]] = field(default_factory=list)  # the finished epochs' metrics
     trained: dict[str, float] = field(default_factory=dict)  # of all steps of the epoch that is to be validated
     stop: StopWhenAsked = field(default_factory=StopWhenAsked)
+    after_epoch: Callable[[list[dict[str, float]]], None] = lambda history: None  # is told the history, and may raise
 
     def __post_init__(self):
         self.checkpoints = Checkpoints(self.folder.checkpoints, self.recipe.checkpoint_keep)
@@ -110,6 +124,7 @@ class Training:
                 self.save(epoch, 0)
                 if self.stop.asked:
                     raise Interrupted(f"stopped after epoch {epoch} of {epochs}", self.stop.asked)
+                self.after_epoch(self.history)
 
     def fit_epoch(self, epoch: int, first: int, bar: tqdm) -> None:
         """Trains one epoch from its step `first` on, and validates."""

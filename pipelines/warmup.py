@@ -56,31 +56,44 @@ def replay(folder: Path, rounding: float) -> None:
     the signature's name, where it cannot be loaded, a request fails, or an answer is another.
     """
     tf1 = tf.compat.v1
-    try:
-        records = [*tf.data.TFRecordDataset(str(folder / REQUESTS)).as_numpy_iterator()]
-    except tf.errors.OpError as error:
-        raise ValueError(f"{folder} has no readable warm-up requests: {error.message}") from error
+    requests = recorded(folder)
     with tf1.Session(graph=tf1.Graph(), config=tf1.ConfigProto(allow_soft_placement=True)) as session:
         try:
             signatures = tf1.saved_model.load(session, ["serve"], str(folder)).signature_def
         except (tf.errors.OpError, OSError, RuntimeError) as error:
             raise ValueError(f"{folder} is not a SavedModel that loads: {error}") from error
-        for record in records:
-            name, inputs, output, expected = _read(PredictionLog.FromString(record))
+        for name, inputs, output, expected in requests:
             signature = signatures[name]
             feed = {signature.inputs[key].name: value for key, value in inputs.items()}
             try:
                 answer = session.run(signature.outputs[output].name, feed)
             except tf.errors.OpError as error:
                 raise ValueError(f"the signature {name!r} of {folder} fails: {error.message}") from error
-            if answer.shape != expected.shape:
-                raise ValueError(f"the signature {name!r} of {folder} answers {answer.shape}, not {expected.shape}")
-            apart, norm = np.linalg.norm(answer - expected), np.linalg.norm(expected)  # 0 of scores of nothing found
-            if not apart <= rounding * norm:  # nor NaN
-                raise ValueError(
-                    f"the signature {name!r} of {folder} does not answer as the model: {apart:.3g} apart, where at "
-                    f"most {rounding:.0%} of a norm of {norm:.3g} is rounding"
-                )
+            check_answer(answer, expected, rounding, f"the signature {name!r} of {folder}")
+
+
+def recorded(folder: Path) -> list[tuple[str, dict[str, np.ndarray], str, np.ndarray]]:
+    """Of each request the signature, the inputs by key, the output to compare and the model's answer.
+
+    Raises ValueError where there are none that can be read.
+    """
+    try:
+        records = [*tf.data.TFRecordDataset(str(folder / REQUESTS)).as_numpy_iterator()]
+    except tf.errors.OpError as error:
+        raise ValueError(f"{folder} has no readable warm-up requests: {error.message}") from error
+    return [_read(PredictionLog.FromString(record)) for record in records]
+
+
+def check_answer(answer: np.ndarray, expected: np.ndarray, rounding: float, who: str) -> None:
+    """Raises ValueError where an answer is further from the recorded one than a part `rounding` of that one's norm."""
+    if answer.shape != expected.shape:
+        raise ValueError(f"{who} answers {answer.shape}, not {expected.shape}")
+    apart, norm = np.linalg.norm(answer - expected), np.linalg.norm(expected)  # 0 of scores of nothing found
+    if not apart <= rounding * norm:  # nor NaN
+        raise ValueError(
+            f"{who} does not answer as the model: {apart:.3g} apart, where at most {rounding:.0%} of a norm of "
+            f"{norm:.3g} is rounding"
+        )
 
 
 def _read(log: PredictionLog) -> tuple[str, dict[str, np.ndarray], str, np.ndarray]:

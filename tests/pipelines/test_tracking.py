@@ -27,7 +27,7 @@ from pipelines.sender import Sender
 from pipelines.spool import Spool, spools
 from pipelines.sync import sync
 from pipelines.tracked_run import open_run, run_of
-from pipelines.tracking_server import tracking_uri
+from pipelines.tracking_server import patience, tracking_uri
 from tests.conftest import CHECKOUT
 from tests.pipelines.mlflow_server import TrackingServer, free_port
 from tests.tolerances import SAME_MATH
@@ -225,6 +225,43 @@ def test_run_of_mlflow_run_is_taken_over(store, monkeypatch):
         run.metrics({"x": 1}, 0)
     assert run.run_id == made
     assert history(store, made, "x") == [(0, 1.0)]
+
+
+@pytest.mark.parametrize("sync_first", ["parent", "child"])
+def test_child_finds_its_parent_whichever_is_sent_first(store, monkeypatch, sync_first):
+    uri = tracking_uri()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
+    parent = open_run("above", {"a": 1}, experiment=f"family of the {sync_first}")
+    child = open_run("below", {"b": 2}, experiment="not this one", parent=parent)
+    for run in (child, parent) if sync_first == "child" else (parent, child):
+        run.finish(patience=0.1)
+        run._sender.join(60)  # its last request
+        assert sync(uri).waiting == 0
+    experiment = store.get_experiment_by_name(f"family of the {sync_first}")
+    runs = {run.info.run_name: run for run in store.search_runs([experiment.experiment_id])}
+    assert set(runs) == {"above", "below"}
+    assert runs["below"].data.tags["mlflow.parentRunId"] == runs["above"].info.run_id
+    assert (runs["above"].data.params, runs["below"].data.params) == ({"a": "1"}, {"b": "2"})
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+
+
+def test_two_threads_never_get_mlflows_own_patience(monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "7")
+    first, second = patience(5.0), patience(5.0)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)  # not the one that began last
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "0"
+    second.__exit__(None, None, None)
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "7"
+
+
+def test_parent_and_child_that_are_opened_together_are_two_runs(store):
+    with open_run("together", experiment="together") as parent, open_run("inside", parent=parent) as child:
+        pass
+    experiment = store.get_experiment_by_name("together")
+    assert {run.info.run_id for run in store.search_runs([experiment.experiment_id])} == {parent.run_id, child.run_id}
+    assert store.get_run(child.run_id).data.tags["mlflow.parentRunId"] == parent.run_id
 
 
 def test_two_living_trainings_of_one_run_do_not_mix(store, tmp_path, caplog):
