@@ -25,10 +25,17 @@ class Diverged(RuntimeError):
 
 
 class StopWhenAsked(keras.callbacks.Callback):
-    """Ends the run after the step in which Ctrl-C or SIGTERM came; a second signal acts at once."""
+    """Ends the run after the step in which Ctrl-C or SIGTERM came; a second signal acts at once.
+
+    `agree` says whether any worker was asked: they stop after the same step.
+    """
 
     asked = False
     steps_done = 0  # of the epoch that `fit` is in
+
+    def __init__(self, agree: Callable[[bool], bool]):
+        super().__init__()
+        self.agree = agree
 
     @contextmanager
     def listening(self):
@@ -55,6 +62,7 @@ class StopWhenAsked(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """After each step."""
         self.steps_done = batch + 1
+        self.asked = self.agree(self.asked)
         self.model.stop_training = self.asked
 
 
@@ -125,15 +133,19 @@ class Every(keras.callbacks.Callback):
 
 
 class RestoreMetrics(keras.callbacks.Callback):
-    """Calls `restore` once the epoch's metrics have been reset, so a resumed epoch ends with those of a whole one."""
+    """Gives the epoch's metrics the values again that they have now, for Keras resets them when an epoch begins.
 
-    def __init__(self, restore: Callable[[], object]):
+    So a resumed epoch ends with the figures of a whole one.
+    """
+
+    def __init__(self, variables: list):
         super().__init__()
-        self.restore = restore
+        self.values = [(variable, variable.numpy()) for variable in variables]
 
     def on_epoch_begin(self, epoch, logs=None):
         """After Keras reset the metrics."""
-        self.restore()
+        for variable, value in self.values:
+            variable.assign(value)
 
 
 class Pace(keras.callbacks.Callback):
