@@ -98,11 +98,13 @@ def table(rows, searched):
 @click.option("--proposals", default=2000, show_default=True)
 @click.option("--regions", type=int, help="R-CNN is timed on so many proposals, and the seconds are those of all.")
 @click.option("--side", default=600, show_default=True)
+@click.option("--precision", default="float32", show_default=True, help="Keras' name of it, for all three.")
 @click.option("--pictures", default=1, show_default=True, type=click.IntRange(1, 2))
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--warm-up", default=1, show_default=True, help="Rounds that trace and compile, and aren't counted.")
-def main(trunk, proposals, regions, side, pictures, rounds, warm_up):
+def main(trunk, proposals, regions, side, precision, pictures, rounds, warm_up):
     """Prints the median seconds of each detector and picture, and the ratios."""
+    keras.config.set_dtype_policy(precision)
     random = np.random.default_rng(0)
     shown = [*photographs(side)][:pictures]
     regions = regions or proposals

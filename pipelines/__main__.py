@@ -1,6 +1,7 @@
 """The command line: `python -m pipelines COMMAND`."""
 
 import logging
+import signal
 import sys
 from pathlib import Path
 
@@ -13,12 +14,12 @@ class Kind(click.Group):
     """A group whose commands end a mistake in one line on standard error, without a traceback."""
 
     def invoke(self, context):
-        """Runs a command; 1 is the exit code of a mistake, 130 that of a stop that was asked for."""
+        """Runs a command; 1 is the exit code of a mistake, 130 that of Ctrl-C and 143 that of SIGTERM."""
         try:
             return super().invoke(context)
         except KeyboardInterrupt as stopped:  # a run that was asked to stop says where it is
             click.echo(f"{stopped}; the same command goes on from there", err=True)
-            context.exit(130)
+            context.exit(128 + getattr(stopped, "signal", signal.SIGINT))
         except (ValueError, TypeError, OSError) as error:
             if context.params.get("debug"):
                 raise

@@ -27,10 +27,11 @@ class Diverged(RuntimeError):
 class StopWhenAsked(keras.callbacks.Callback):
     """Ends the run after the step in which Ctrl-C or SIGTERM came; a second signal acts at once.
 
-    `agree` says whether any worker was asked: they stop after the same step.
+    Validation, of which nothing has to be kept, ends after its batch. `agree` says whether any worker was asked, for
+    all have to stop after the same step.
     """
 
-    asked = False
+    asked: int | None = None  # the signal's number
     steps_done = 0  # of the epoch that `fit` is in
 
     def __init__(self, agree: Callable[[bool], bool]):
@@ -46,7 +47,7 @@ class StopWhenAsked(keras.callbacks.Callback):
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
         def ask(number, frame):
-            self.asked = True
+            self.asked = number
             for number, handler in before.items():
                 signal.signal(number, handler)
             log.warning("stopping after this step; once more to stop at once")
@@ -62,8 +63,17 @@ class StopWhenAsked(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """After each step."""
         self.steps_done = batch + 1
-        self.asked = self.agree(self.asked)
-        self.model.stop_training = self.asked
+        self.model.stop_training = self.asked_anywhere()
+
+    def on_test_batch_end(self, batch, logs=None):
+        """After each batch of a validation."""
+        self.model.stop_evaluating = self.asked_anywhere()
+
+    def asked_anywhere(self) -> bool:
+        """Whether this worker or another one was asked."""
+        if self.agree(self.asked is not None) and self.asked is None:
+            self.asked = signal.SIGTERM
+        return self.asked is not None
 
 
 class StopOnNaN(keras.callbacks.Callback):
@@ -138,9 +148,9 @@ class RestoreMetrics(keras.callbacks.Callback):
     So a resumed epoch ends with the figures of a whole one.
     """
 
-    def __init__(self, variables: list):
+    def __init__(self, metrics: list[keras.Metric]):
         super().__init__()
-        self.values = [(variable, variable.numpy()) for variable in variables]
+        self.values = [(variable, variable.numpy()) for metric in metrics for variable in metric.variables]
 
     def on_epoch_begin(self, epoch, logs=None):
         """After Keras reset the metrics."""

@@ -16,9 +16,10 @@ TRUNKS = {"hed": "vgg16"}  # rows without a `backbone` whose layers are named as
 
 
 def begin_with(model: keras.Model, recipe: Recipe) -> None:
-    """Gives `model` the recipe's first weights: "imagenet", "run:RECIPE" of its newest finished run, or a .keras file.
+    """Gives `model` the recipe's first weights: "imagenet", those of a run, or a .keras file.
 
-    "imagenet" means what is published for the row itself, its `backbone` or its trunk. Raises ValueError where nobody
+    "run:RECIPE" means the last weights of that recipe's newest finished run, "best:RECIPE" those of its best epoch,
+    "imagenet" what is published for the row itself, its `backbone` or its trunk. Raises ValueError where nobody
     publishes such weights and where no layer takes any, FileNotFoundError for a run or a file that isn't there.
     """
     if recipe.initial:
@@ -30,9 +31,14 @@ def _source(recipe: Recipe) -> keras.Model:
     if recipe.initial == "imagenet":
         defaults = {**cvapps.model_info(recipe.model).defaults, **recipe.settings}
         return cvapps.create_model(defaults.get("backbone", TRUNKS.get(recipe.model, recipe.model)), weights="imagenet")
-    path = latest_finished(name).model if kind == "run" else Path(recipe.initial)
+    if kind in ("run", "best"):
+        folder = latest_finished(name)
+        path = folder.best if kind == "best" else folder.model
+    else:
+        path = Path(recipe.initial)
     if path.suffix != ".keras":
-        raise ValueError(f"initial must be 'imagenet', 'run:RECIPE' or a .keras file, not {recipe.initial!r}")
+        expected = "'imagenet', 'run:RECIPE', 'best:RECIPE' or a .keras file"
+        raise ValueError(f"initial must be {expected}, not {recipe.initial!r}")
     if not path.is_file():
         raise FileNotFoundError(f"no weights at {path}")
     return keras.saving.load_model(path, compile=False)

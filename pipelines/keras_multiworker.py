@@ -5,7 +5,6 @@ Both are Keras' own affair and may change with every release, so another release
 """
 
 import keras
-import tensorflow as tf
 from keras.src import tree
 from keras.src.backend.tensorflow import trainer
 from tensorflow.compiler.xla.tsl.protobuf.coordination_config_pb2 import CoordinatedJob

@@ -70,7 +70,7 @@ class Recipe:
     loss: str = ""  # of the task's table, with its numbers: "separation(10, 5)"; without a name the task's usual
     label_smoothing: float = 0.0  # of classification
     auxiliary_weight: float = 0.3  # of the loss of each auxiliary classifier, where the model has such
-    initial: str = ""  # first weights by layer name: "imagenet", "run:RECIPE" of its newest finished run, or a file
+    initial: str = ""  # first weights: "imagenet", "run:RECIPE" (or "best:") of its newest finished run, or a file
     frozen: tuple[str, ...] = ()  # beginnings of the names of layers that stay as they are
     ema: float | None = None  # momentum of the weights' moving average, which validation and export then use
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "mixed_bfloat16"
@@ -78,7 +78,9 @@ class Recipe:
     jit: bool = False  # XLA: twice as slow on a CPU, faster on a GPU
     strategy: Literal["default", "mirrored", "multiworker"] = "default"  # one device, all of a machine, of several
     joint_norm: bool = True  # on several devices: moments of the whole batch, as on one; or of each device's part
-    checkpoint_steps: int = 200  # also after every epoch
+    checkpoint_steps: int = 200  # also before and after every validation
+    checkpoint_keep: int = 2  # so many of the newest; one that the disk has spoilt is passed over
+    keep_best: str = "lowest val_loss"  # or "highest" one: that epoch's model is kept beside the last; "" keeps none
     seed: int = 0
 
 
@@ -117,6 +119,14 @@ def override(recipe: Any, path: str, text: str) -> Any:
         new = text
     check_type(path, new, annotation)
     return replace(recipe, **{head: float(new) if annotation in (float, float | None) and new is not None else new})
+
+
+def order_of(text: str) -> tuple[Callable, str]:
+    """ "lowest val_loss" -> (min, "val_loss"), "highest val_accuracy" -> (max, "val_accuracy"). Raises ValueError."""
+    order, _, name = text.partition(" ")
+    if order not in ("lowest", "highest") or not name:
+        raise ValueError(f"which is best must be said as 'lowest NAME' or 'highest NAME', not {text!r}")
+    return {"lowest": min, "highest": max}[order], name
 
 
 def assignment(change: str) -> tuple[str, str]:

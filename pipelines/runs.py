@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,11 @@ from pipelines.recipe import Recipe
 
 
 class Interrupted(KeyboardInterrupt):
-    """The run was asked to stop; the same command goes on from its checkpoint."""
+    """The run was asked to stop by a signal; the same command goes on from its checkpoint."""
+
+    def __init__(self, message: str, signal: int):
+        super().__init__(message)
+        self.signal = signal
 
 
 @dataclass(frozen=True)
@@ -25,14 +30,19 @@ class RunFolder:
     path: Path
 
     @property
-    def checkpoint(self) -> Path:
-        """The latest state."""
-        return self.path / "state.npz"
+    def checkpoints(self) -> Path:
+        """The folder of the latest states."""
+        return self.path / "checkpoints"
 
     @property
     def model(self) -> Path:
         """The trained model."""
         return self.path / "model.keras"
+
+    @property
+    def best(self) -> Path:
+        """The model of the epoch that was best by the recipe's `keep_best`."""
+        return self.path / "best.keras"
 
     @property
     def tracked(self) -> Path:
@@ -60,9 +70,9 @@ class RunFolder:
         return json.loads((self.path / "finished.json").read_text())
 
     def finish(self, result: dict[str, Any]) -> None:
-        """Marks the run as done: it is not resumed any more, and its checkpoint is not needed."""
+        """Marks the run as done: it is not resumed any more, and its checkpoints are not needed."""
         write_atomically(self.path / "finished.json", json.dumps(result, indent=1).encode())
-        self.checkpoint.unlink(missing_ok=True)
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
 
 
 def _folders(name: str) -> list[RunFolder]:

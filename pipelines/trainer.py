@@ -22,9 +22,14 @@ class Trainer:
 
     model: keras.Model
     average: WeightAverage | None
-    state: list  # every variable: weights, seeds, optimizer, averages, measures
-    measures: list  # those of the epoch's metrics so far
-    joint_norms: list  # batch normalizations that share their statistics between replicas
+    metrics: list[keras.Metric]  # the epoch's so far
+    state: list  # every variable: weights, seeds, optimizer, averages, the metrics'
+    joint_norms: list[keras.layers.BatchNormalization]  # those that share their moments between replicas
+
+    def reset_metrics(self) -> None:
+        """Begins them at nothing; Keras passes over those of a model that took no step in this process yet."""
+        for metric in self.metrics:
+            metric.reset_state()
 
     @contextmanager
     def best_weights(self):
@@ -59,9 +64,11 @@ def build_trainer(recipe: Recipe, task: Task, data: Opened, epoch_steps: int, wo
         model.compile(optimizer, **compiled, jit_compile=recipe.jit)
         average = WeightAverage(model, recipe.ema) if recipe.ema else None
     loss_so_far, *_ = model.metrics
-    measures = [variable for metric in (loss_so_far, *metrics) for variable in metric.variables]
+    metrics = [loss_so_far, *metrics]
+    measured = [variable for metric in metrics for variable in metric.variables]
     averages = [average.steps, *average.variables] if average else []
-    return Trainer(model, average, [*model.variables, *optimizer.variables, *averages, *measures], measures, joint_norms)
+    state = [*model.variables, *optimizer.variables, *averages, *measured]
+    return Trainer(model, average, metrics, state, joint_norms)
 
 
 def freeze(model: keras.Model, beginnings: tuple[str, ...]) -> None:

@@ -78,7 +78,7 @@ class Workers:
         return bool(self._sum(np.array(here, "float32")) > 0)
 
     def restored(self, restore: Callable[[list], Any], variables: list) -> Any:
-        """What `restore(variables)` gives the chief's variables and returns, JSON-able, for every worker; None if it is.
+        """What `restore(variables)` assigns and returns on the chief, JSON-able, on all; None where it restores nothing.
 
         A metric's variable is a sum over the workers, which assign their parts of it together.
         """
@@ -94,6 +94,12 @@ class Workers:
             for variable, one in zip(variables, kept, strict=True):
                 variable.assign(self._sum(one.value))
         return progress
+
+    def read_sums(self, variables: list) -> None:
+        """Reads those that are sums over the workers, the metrics', as the chief does where it reads all."""
+        for variable in variables:
+            if variable.value.synchronization == tf.VariableSynchronization.ON_READ:
+                variable.numpy()
 
     def wait(self) -> None:
         """Returns when every worker has come to this place."""
@@ -118,9 +124,9 @@ class Kept:
 
 
 def cluster() -> tuple[dict[str, list[str]], str, int]:
-    """TF_CONFIG's workers by job, {"chief": [...], "worker": [...]} with at most one chief, and this one's job and index.
+    """TF_CONFIG's workers by job, and this one's job and index.
 
-    Raises ValueError where TF_CONFIG is not there or says something else.
+    The jobs are "worker" and, of one, "chief". Raises ValueError where TF_CONFIG is not there or says something else.
     """
     text = os.environ.get("TF_CONFIG", "")
     try:
@@ -163,8 +169,8 @@ def loss_reported(count: int):
         if count == 1:
             raise
         raise ConnectionError(
-            f"one of the {count} workers is gone or can't be reached; end the others, and the same command on all of them "
-            "goes on from the chief's newest checkpoint"
+            f"one of the {count} workers is gone or can't be reached; end the others, and the same command on all of "
+            "them goes on from the chief's newest checkpoint"
         ) from error
 
 

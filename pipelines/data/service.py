@@ -4,8 +4,8 @@
     python -m pipelines data work grpc://HOST:5050 --host NAME    # one more worker, on any machine
     python -m pipelines train RECIPE --set data.service=grpc://127.0.0.1:5050
 
-What is sharded, dynamically, are the numbers of an epoch's batches: a worker that is free takes the next number and makes
-that whole batch, the one that a run without a service would make of (seed, epoch, number), or of its part of the
+What is sharded, dynamically, are the numbers of an epoch's batches: a worker that is free takes the next number and
+makes that whole batch, the one that a run without a service would make of (seed, epoch, number), or of its part of the
 pictures where several workers train. So:
 
 - while no worker is lost, an epoch has each of its batches once, whatever the number of workers;
@@ -56,8 +56,8 @@ def served_batches(data: Opened, epoch: int, skip: int = 0) -> tf.data.Dataset:
     """
     if not isinstance(data, Batches) or data.needs_python or not isinstance(data.dataset.train, RandomAccess):
         raise ValueError(
-            f"data.service can't make the batches of {type(data).__name__} from this source: it takes pictures that any "
-            "worker can read by number, in TensorFlow alone; leave data.service empty"
+            f"data.service can't make the batches of {type(data).__name__} from this source: it takes pictures that "
+            "any worker can read by number, in TensorFlow alone; leave data.service empty"
         )
     train = data.dataset.train
     size = train.contents.shape.num_elements() if isinstance(train, InMemory) else 0

@@ -24,17 +24,15 @@ def serve(port: int, workers: int) -> None:
     dispatcher = tf.data.experimental.service.DispatchServer(config)
     address = f"grpc://127.0.0.1:{port}"
     ports = range(port + 1, port + 1 + workers)
-    processes = {}
+    processes = {own: begin(address, own) for own in ports}
+    print(f"{dispatcher.target} with {workers} workers", flush=True)
     try:
         while True:
-            for own in ports:
-                if own not in processes or processes[own].poll() is not None:
-                    if own in processes:
-                        print(f"the worker at {own} ended ({processes[own].returncode}); a new one begins", flush=True)
+            time.sleep(LOOK_SECONDS)
+            for own, process in processes.items():
+                if process.poll() is not None:
+                    print(f"the worker at port {own} ended with {process.returncode}; another begins", flush=True)
                     processes[own] = begin(address, own)
-                    print(f"worker {processes[own].pid} at 127.0.0.1:{own}", flush=True)
-            if len(processes) == workers and dispatcher is not None:
-                time.sleep(LOOK_SECONDS)
     finally:
         for process in processes.values():
             process.terminate()

@@ -1,4 +1,4 @@
-"""The state file: exact, and never half-written."""
+"""State files: exact, never half-written, as many as are kept, and passed over where they are damaged."""
 
 import errno
 import os
@@ -73,5 +73,74 @@ def test_another_models_state_is_refused(tmp_path):
 def test_a_damaged_file_says_so(tmp_path):
     path = tmp_path / "state.npz"
     path.write_bytes(b"PK\x03\x04 half")
-    with pytest.raises(ValueError, match="not a readable checkpoint"):
+    with pytest.raises(checkpoint.Damaged, match="not a readable checkpoint"):
         checkpoint.restore(path, variables(1))
+
+
+def test_a_changed_byte_is_never_taken_for_a_weight(tmp_path):
+    """A disk's error anywhere in the file: it is refused, or was in what no value hangs on."""
+    path = tmp_path / "state.npz"
+    checkpoint.save(path, variables(3), {"epoch": 1})
+    content = path.read_bytes()
+    refused = 0
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x10]) + content[place + 1 :])
+        state = variables(0)
+        try:
+            progress = checkpoint.restore(path, state)
+        except ValueError:
+            refused += 1
+            assert values(state) == [[0, 0, 0], 0]
+        else:
+            assert (values(state), progress) == ([[3, 3, 3], 3], {"epoch": 1})
+    assert refused > len(content) / 2
+
+
+def saved(folder, *steps, keep=2):
+    states = checkpoint.Checkpoints(folder, keep)
+    for step in steps:
+        states.save(variables(step), {"epoch": 0, "step": step})
+    return states
+
+
+@pytest.mark.parametrize("keep", [1, 2, 3])
+def test_as_many_as_are_kept_are_there(tmp_path, keep):
+    states = saved(tmp_path / "states", 5, 10, 15, 200, keep=keep)
+    assert [int(path.stem[-8:]) for path in states.files] == [5, 10, 15, 200][-keep:]
+
+
+def test_nothing_written_yet_is_no_state(tmp_path):
+    assert checkpoint.Checkpoints(tmp_path / "states", 2).restore(variables(0)) is None
+
+
+def test_a_damaged_newest_one_falls_back_to_the_one_before(tmp_path, caplog):
+    states = saved(tmp_path, 5, 10)
+    newest = states.files[-1]
+    newest.write_bytes(newest.read_bytes()[:-100])
+    state = variables(0)
+    assert states.restore(state) == {"epoch": 0, "step": 5}
+    assert values(state) == [[5, 5, 5], 5]
+    assert f"{newest} is not a readable checkpoint" in caplog.text
+    assert newest.with_suffix(".damaged").exists()
+    assert [path.name for path in states.files] == ["00000-00000005.npz"]
+
+
+def test_when_all_are_damaged_the_folder_is_named(tmp_path):
+    states = saved(tmp_path, 5, 10)
+    for path in states.files:
+        path.write_bytes(b"")
+    with pytest.raises(ValueError, match=f"no checkpoint in {tmp_path} can be read; remove that folder to begin anew"):
+        states.restore(variables(0))
+
+
+def test_what_a_killed_process_was_writing_is_swept_away(tmp_path):
+    states = saved(tmp_path, 5)
+    draft = tmp_path / ".4711.00000-00000010.npz"
+    draft.write_bytes(b"PK")
+    assert states.restore(variables(0)) == {"epoch": 0, "step": 5}
+    assert not draft.exists()
+
+
+def test_none_to_be_kept_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="at least 1 checkpoint, not 0"):
+        checkpoint.Checkpoints(tmp_path, 0)

@@ -16,9 +16,10 @@ def test_an_unfinished_run_is_opened_again_and_a_finished_one_is_not(home):
         assert first.recipe == RECIPE
     with open_run_folder("a", RECIPE) as again:
         assert again.path == first.path
-        again.checkpoint.write_bytes(b"state")
+        again.checkpoints.mkdir()
+        (again.checkpoints / "00001-00000000.npz").write_bytes(b"state")
         again.finish({"val_accuracy": 0.5})
-        assert not again.checkpoint.exists()
+        assert not again.checkpoints.exists()
     with open_run_folder("a", RECIPE) as second:
         assert second.path.name == "2"
     assert latest_finished("a").path == first.path

@@ -175,7 +175,7 @@ def test_first_weights_come_by_layer_name(finished, recipe):
     assert {v.path.split("/")[0] for v in model.trainable_variables} == {"stage2_conv", "stage2_bn", "logits"}
     for initial, error, message in (
         ("run:nothing", FileNotFoundError, "nothing"),
-        ("weights.bin", ValueError, "initial must be 'imagenet', 'run:RECIPE' or a .keras file"),
+        ("weights.bin", ValueError, "initial must be 'imagenet', 'run:RECIPE', 'best:RECIPE' or a .keras file"),
         ("nowhere.keras", FileNotFoundError, "no weights at"),
         ("imagenet", ValueError, "nobody publishes weights for pixelwise"),
     ):
