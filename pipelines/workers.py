@@ -78,7 +78,7 @@ class Workers:
         return bool(self._sum(np.array(here, "float32")) > 0)
 
     def restored(self, restore: Callable[[list], Any], variables: list) -> Any:
-        """What `restore(variables)` assigns and returns on the chief, JSON-able, on all; None where it restores nothing.
+        """What `restore(variables)` assigns and returns on the chief, JSON-able, on all; None for nothing.
 
         A metric's variable is a sum over the workers, which assign their parts of it together.
         """
