@@ -91,7 +91,10 @@ def train(recipe, changes, quick):
     from pipelines.train import train as run
 
     folder = run(recipe, chosen)
-    click.echo(f"finished: {folder.path}; register it: python -m pipelines register {recipe}")
+    if folder:
+        click.echo(f"finished: {folder.path}; register it: python -m pipelines register {recipe}")
+    else:
+        click.echo("finished; the first worker has the run")
 
 
 @main.command()
@@ -217,7 +220,7 @@ def visualize(method, model, photos, chosen_class, layer, channel, changes, coun
 
 @main.group()
 def data():
-    """Look at data sets."""
+    """Look at data sets, and make batches of them for others."""
 
 
 @data.command("show")
@@ -229,6 +232,27 @@ def show_data(recipe, changes, quick):
 
     chosen = changed_recipe(recipe, changes, quick)
     show(chosen, home("data", recipe))
+
+
+@data.command("serve")
+@click.option("--port", default=5050, show_default=True, help="The dispatcher's; the workers take those after it.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(0), help="On this machine.")
+def serve_data(port, workers):
+    """Make the batches of trainings with --set data.service=grpc://127.0.0.1:PORT in processes of their own."""
+    from pipelines.data.service_processes import serve as run
+
+    run(port, workers)
+
+
+@data.command("work")
+@click.argument("dispatcher", metavar="grpc://HOST:PORT")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The name by which others find this machine.")
+@click.option("--port", default=5051, show_default=True)
+def work_on_data(dispatcher, host, port):
+    """Make batches for the dispatcher of `data serve`."""
+    from pipelines.data.service_processes import work
+
+    work(dispatcher, host, port)
 
 
 @main.group()

@@ -81,9 +81,12 @@ def alternate(name: str, recipe: Recipe, begin: int = 1) -> RunFolder:
     """
     if not isinstance(detection.places(recipe).get("propose"), ProposalNetwork):
         raise ValueError(f"{recipe.model} has no proposal network to take turns with, as a Faster R-CNN has")
+    if recipe.strategy == "multiworker":
+        raise ValueError("each step begins with the run before it, which the first of several workers alone has")
     folders = [latest_finished(f"{name}_step{begin - 1}")] if begin > 1 else []
     for number, step in enumerate(STEPS[begin - 1 :], start=begin):
         before = [folder.model for folder in folders[-1:]]
         task = replace(detection.TASK, objective=lambda *run, step=step, before=before: step(*run, *before))
-        folders.append(train(f"{name}_step{number}", recipe, task))
+        train(f"{name}_step{number}", recipe, task)
+        folders.append(latest_finished(f"{name}_step{number}"))
     return folders[-1]

@@ -27,11 +27,16 @@ class Diverged(RuntimeError):
 class StopWhenAsked(keras.callbacks.Callback):
     """Ends the run after the step in which Ctrl-C or SIGTERM came; a second signal acts at once.
 
-    Validation, of which nothing has to be kept, ends after its batch.
+    Validation, of which nothing has to be kept, ends after its batch. `agree` says whether any worker was asked, for
+    all have to stop after the same step.
     """
 
     asked: int | None = None  # the signal's number
     steps_done = 0  # of the epoch that `fit` is in
+
+    def __init__(self, agree: Callable[[bool], bool]):
+        super().__init__()
+        self.agree = agree
 
     @contextmanager
     def listening(self):
@@ -58,11 +63,17 @@ class StopWhenAsked(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """After each step."""
         self.steps_done = batch + 1
-        self.model.stop_training = self.asked is not None
+        self.model.stop_training = self.asked_anywhere()
 
     def on_test_batch_end(self, batch, logs=None):
         """After each batch of a validation."""
-        self.model.stop_evaluating = self.asked is not None
+        self.model.stop_evaluating = self.asked_anywhere()
+
+    def asked_anywhere(self) -> bool:
+        """Whether this worker or another one was asked."""
+        if self.agree(self.asked is not None) and self.asked is None:
+            self.asked = signal.SIGTERM
+        return self.asked is not None
 
 
 class StopOnNaN(keras.callbacks.Callback):

@@ -26,11 +26,13 @@ class Data:
     size: tuple[int, int] = (32, 32)  # height, width that the network is given
     eval_crop: float = 1.0  # validation: the shorter side is resized to size / eval_crop, then the centre is cut
     augment: tuple[str, ...] = ()  # names from data/augment.py, in this order, training only
-    batch: int = 128
+    batch: int = 128  # of a step, on all devices and workers together
     cache: bool = True  # decoded validation pictures, and raw training bytes, stay in memory
     max_bad: float = 0.01  # part of the pictures that may be unreadable; more is an error
     max_boxes: int = 100  # of a picture that detection trains with: of more, the largest
     threads: int = 0  # for decoding and augmenting; 0 lets tf.data choose
+    service: str = ""  # grpc://HOST:PORT, whose tf.data workers make the training batches: data/service.py
+    service_wait: float = 120.0  # seconds for a batch of the service: a worker that is restarted needs a minute
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ class Recipe:
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "mixed_bfloat16"
     epoch_steps: int | None = None  # ends every epoch, and validation, after so many batches
     jit: bool = False  # XLA: twice as slow on a CPU, faster on a GPU
-    strategy: Literal["default", "mirrored"] = "default"
+    strategy: Literal["default", "mirrored", "multiworker"] = "default"  # one device, all of a machine, of several
+    joint_norm: bool = True  # on several devices: moments of the whole batch, as on one; or of each device's part
     checkpoint_steps: int = 200  # also before and after every validation
     checkpoint_keep: int = 2  # so many of the newest; one that the disk has spoilt is passed over
     keep_best: str = "lowest val_loss"  # or "highest" one: that epoch's model is kept beside the last; "" keeps none

@@ -36,8 +36,9 @@ from pipelines.runs import latest_finished
 from pipelines.spool import Lock
 from pipelines.sweep_ranges import Range, check_ranges, read_range, with_values
 from pipelines.sweep_study import EARLY_STOPS, METHODS, grid, next_trial, open_study
+from pipelines.tasks import task_of
 from pipelines.tracked_run import Run, open_run
-from pipelines.train import opened_training
+from pipelines.train import chiefs_training, working
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,8 @@ class Sweep:
     def check(self) -> None:
         """Raises ValueError or TypeError, saying what is expected, for whatever no trial could be made of."""
         check_ranges(self.recipe, self.ranges)
+        if self.recipe.strategy == "multiworker":
+            raise ValueError("a sweep trains in its own process; strategy may be 'default' or 'mirrored'")
         for title, name, known in (("method", self.method, METHODS), ("early stop", self.early_stop, EARLY_STOPS)):
             if name not in known:
                 raise ValueError(f"no {title} is called {name!r}; {nearest(name, known)}")
@@ -165,7 +168,7 @@ def trained(sweep: Sweep, recipe: Recipe, trial: Trial, run: Run) -> dict[str, A
     name = f"{sweep.name}-{trial.number}"
     with contextlib.suppress(FileNotFoundError):
         return latest_finished(name).result  # the sweep was killed between the run's end and the trial's
-    with opened_training(name, recipe, parent=run) as training:
+    with working(recipe) as workers, chiefs_training(name, recipe, task_of(recipe), workers, run) as training:
         training.after_epoch = reporter(sweep.metric, trial, recipe.epochs)
         ended = TrialState.COMPLETE
         try:

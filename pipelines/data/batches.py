@@ -2,9 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import psutil
 import tensorflow as tf
@@ -32,6 +32,14 @@ class Batches(ABC):
                 f"less than one batch of {self.data.batch} each: choose data.batch <= {pictures // self.shard[1]}"
             )
 
+    def part(self, worker: int, workers: int) -> Self:
+        """What one of several workers takes of each batch, of both splits; together they take what one would.
+
+        Pictures that are mixed with others of their batch are mixed with those of the worker's part.
+        """
+        data = replace(self.data, batch=self.data.batch // workers)
+        return replace(self, data=data, shard=(worker, workers))
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """By the class's number."""
@@ -54,17 +62,26 @@ class Batches(ABC):
         """
         if not 0 <= skip <= self.steps_per_epoch:
             raise ValueError(f"skip must be from 0 to the epoch's {self.steps_per_epoch} steps, not {skip}")
+        count = self.steps_per_epoch - skip
         epoch = on_host(tf.constant(epoch, tf.int64))  # captured, so that the next epoch needs no new trace
-        pictures = self._training.stream(self.seed, epoch, True, skip * self.data.batch, self.shard)
-        pictures = self._parallel(pictures, lambda *element: self._augmented(epoch, *element))
-        batches = pictures.batch(self.data.batch, drop_remainder=True).take(self.steps_per_epoch - skip)
-        if self.augmentations.batches:
-            batches = self._parallel(batches.enumerate(skip), lambda step, batch: self._mixed(epoch, step, *batch))
-        batches = batches.apply(tf.data.experimental.assert_cardinality(self.steps_per_epoch - skip))
+        batches = self.numbered(epoch, skip, count).apply(tf.data.experimental.assert_cardinality(count))
         return self._finish(batches)
 
+    def numbered(self, epoch: tf.Tensor, first: int | tf.Tensor, count: int) -> tf.data.Dataset:
+        """The `count` batches of an epoch from number `first` on."""
+        size = self.data.batch
+        pictures = self._training.stream(self.seed, epoch, True, first * size, self.shard, count * size)
+        pictures = self._parallel(pictures, lambda *element: self._augmented(epoch, *element))
+        batches = pictures.batch(size, drop_remainder=True)
+        if self.augmentations.batches:
+            batches = self._parallel(batches.enumerate(first), lambda step, batch: self._mixed(epoch, step, *batch))
+        return batches
+
     def validation_batches(self) -> tf.data.Dataset:
-        """The validation split in its order, as the network is evaluated; the last batch may be smaller."""
+        """The worker's part of the validation split in its order, as the network is evaluated.
+
+        The last batch may be smaller.
+        """
         return self._validation
 
     @abstractmethod
@@ -75,11 +92,21 @@ class Batches(ABC):
     def evaluated(self, content: tf.Tensor, label: tf.Tensor) -> tuple[Any, ...]:
         """What a source gives of a picture -> an element of a validation batch."""
 
+    @property
+    def needs_python(self) -> bool:
+        """Whether making a batch calls Python, which no other process can."""
+        return False
+
+    @property
+    def caches_training(self) -> bool:
+        """Whether training pictures may stay in memory; not where others read them."""
+        return self.data.cache and not self.data.service
+
     @cached_property
     def _training(self) -> Source:
         """Where training pictures come from: from memory where they fit."""
         source = self.dataset.train
-        if self.data.cache and isinstance(source, Files) and source.total_bytes < spare_bytes():
+        if self.caches_training and isinstance(source, Files) and source.total_bytes < spare_bytes():
             return source.in_memory()
         return source
 
@@ -100,18 +127,21 @@ class Batches(ABC):
         @tf.function
         def mixed(epoch, step, images, labels):
             # the epoch's negative, minus one, is no epoch: pictures and batches never share a seed
-            return self.augmentations.batch(images, labels, self._seed(-1 - epoch, step))
+            worker, workers = self.shard
+            return self.augmentations.batch(images, labels, self._seed(-1 - epoch, step * workers + worker))
 
         return mixed
 
     @cached_property
     def _validation(self) -> tf.data.Dataset:
         source = self.dataset.validation
-        pictures = source.stream(self.seed, 0, shuffle=False)
+        worker, workers = self.shard
+        size = len(range(worker, source.size, workers))
+        pictures = source.stream(self.seed, 0, shuffle=False, shard=self.shard)
         pictures = self._parallel(pictures, lambda content, label, index: self.evaluated(content, label))
-        if self.data.cache and self.fits_in_memory(source.size):
+        if self.data.cache and self.fits_in_memory(size):
             pictures = pictures.cache()
-        count = -(-source.size // self.data.batch)
+        count = -(-size // self.data.batch)
         batches = pictures.batch(self.data.batch).apply(tf.data.experimental.assert_cardinality(count))
         return self._finish(batches)
 

@@ -34,7 +34,7 @@ class ClassificationData(Batches):
     def _training(self) -> Source:
         """Where training pictures come from: in memory, and of the network's size already, as far as they may be."""
         source = self.dataset.train
-        if self.data.cache and not self.augmentations.crop and self.fits_in_memory(source.size):
+        if self.caches_training and not self.augmentations.crop and self.fits_in_memory(source.size):
             pictures = source.stream(self.seed, 0, shuffle=False)
             pictures = self._parallel(pictures, lambda content, label, index: self._fit(content))
             with tf.device("CPU"):

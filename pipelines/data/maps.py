@@ -29,6 +29,11 @@ class MapData(Batches):
     dataset: MapDataset
     weigh: Callable[[tf.Tensor], tf.Tensor] | None = None  # an augmented map -> weights of its pixels
 
+    @property
+    def needs_python(self):
+        """Where pixels are weighed: distances to objects are SciPy's."""
+        return self.weigh is not None
+
     def augmented(self, content, label, seed):
         """The picture and the map as the network is trained with them."""
         image, target = self._both(content, label)

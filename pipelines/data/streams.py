@@ -36,12 +36,19 @@ class Source(ABC):
 
     @abstractmethod
     def stream(
-        self, seed: int, epoch: int | tf.Tensor, shuffle: bool, start: int = 0, shard: tuple[int, int] = (0, 1)
+        self,
+        seed: int,
+        epoch: int | tf.Tensor,
+        shuffle: bool,
+        start: int | tf.Tensor = 0,
+        shard: tuple[int, int] = (0, 1),
+        count: int | None = None,
     ) -> tf.data.Dataset:
         """Each picture once, as (encoded string scalar or uint8 pixels [H, W, C], label int64, index int64).
 
         `shard` is (worker, workers): the workers' streams of one epoch are disjoint and together complete. `start`
-        counts the pictures of this worker's stream that are left out.
+        counts the pictures of this worker's stream that are left out, `count` those that come then, all where it is
+        None.
         """
 
 
@@ -53,7 +60,7 @@ class RandomAccess(Source):
     def read(self, index: tf.Tensor) -> tf.Tensor:
         """Encoded bytes or pixels of one picture, in graph ops."""
 
-    def stream(self, seed, epoch, shuffle, start=0, shard=(0, 1)):
+    def stream(self, seed, epoch, shuffle, start=0, shard=(0, 1), count=None):
         worker, workers = shard
         labels = on_host(self.labels)
 
@@ -62,6 +69,7 @@ class RandomAccess(Source):
             return self.read(index), labels[index], index
 
         positions = tf.data.Dataset.range(worker + start * workers, self.size, workers)
+        positions = positions if count is None else positions.take(count)
         return positions.map(element, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
@@ -110,7 +118,7 @@ class Sequential(Source):
     chosen: np.ndarray
     windows: tuple[int, int] = MIX
 
-    def stream(self, seed, epoch, shuffle, start=0, shard=(0, 1)):
+    def stream(self, seed, epoch, shuffle, start=0, shard=(0, 1), count=None):
         numbers = np.full(self.chosen[-1] + 2, -1)
         numbers[self.chosen] = np.arange(self.size)
         numbers = on_host(numbers)
@@ -123,7 +131,7 @@ class Sequential(Source):
             for window in self.windows:
                 pictures = _mix(pictures, window, (seed + window, epoch))
         worker, workers = shard
-        return pictures.shard(workers, worker).skip(start)
+        return pictures.shard(workers, worker).skip(start).take(-1 if count is None else count)
 
 
 @dataclass(frozen=True)

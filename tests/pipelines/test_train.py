@@ -16,8 +16,10 @@ import pytest
 from pipelines import recipe as recipes
 from pipelines.home import CHECKOUT
 from pipelines.runs import Interrupted, RunFolder, latest_finished
-from pipelines.train import Training, train
+from pipelines.train import train
+from pipelines.training import Training
 from tests.pipelines.data.samples import class_folders
+from tests.pipelines.same_run import same_run
 
 SMALL = dataclasses.replace(recipes.quick(recipes.load("mlp_digits")), precision="float32")
 
@@ -204,24 +206,34 @@ def test_averages_are_what_is_validated_and_saved(home):
 
 
 @pytest.mark.slow
-def test_two_replicas_learn_as_one(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("mlp_digits", {}),
+        # see test_workers.py for why so few steps of so small a rate
+        ("resnet20_digits", {"optimizer.learning_rate": 0.001, "epochs": 1, "epoch_steps": 4}),
+    ],
+)
+def test_two_replicas_learn_as_one(tmp_path, name, settings):
+    changes = {"precision": "float32", **settings}
     code = (
+        "import json\n"
         "import tensorflow as tf\n"
         "cpus = tf.config.list_physical_devices('CPU')\n"
         "tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)\n"
-        "from pipelines import recipe as recipes, trainer\n"
-        "trainer.STRATEGIES['mirrored'] = lambda: tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])\n"
+        "from pipelines import recipe as recipes, workers\n"
+        "two = lambda: workers.Workers(tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1']))\n"
+        "workers.STRATEGIES['mirrored'] = two\n"
         "from pipelines.train import train\n"
-        "recipe = recipes.override(recipes.quick(recipes.load('mlp_digits')), 'precision', 'float32')\n"
-        "import json\n"
+        f"recipe = recipes.quick(recipes.load('{name}'))\n"
+        f"for change, value in {changes}.items():\n"
+        "    recipe = recipes.override(recipe, change, str(value))\n"
         "for strategy in ('mirrored', 'default'):\n"
-        "    folder = train('mlp_digits', recipes.override(recipe, 'strategy', strategy))\n"
-        "    print('RESULT', json.dumps(folder.result))\n"
+        f"    train('{name}', recipes.override(recipe, 'strategy', strategy))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=CHECKOUT, env={**os.environ, "CVAPPS_HOME": str(tmp_path)},
-        capture_output=True, text=True, timeout=300, check=False,
+        capture_output=True, text=True, timeout=500, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    mirrored, single = [json.loads(line[7:]) for line in done.stdout.splitlines() if line.startswith("RESULT")]
-    assert mirrored["val_loss"] == pytest.approx(single["val_loss"], rel=1e-4)
+    same_run(*(RunFolder(tmp_path / "runs" / name / number) for number in ("2", "1")))
