@@ -44,14 +44,14 @@ ENDPOINTS: dict[str, Callable[[dict[str, Any]], Endpoint]] = {  # by the model's
 def write_onnx(package: Path, file: Path, name: str, version: int) -> None:
     """Writes the model of a package, as `export.package` makes it, to `file`; it has answered before this returns.
 
-    Raises ModuleNotFoundError, saying what to install, without tf2onnx and ONNX Runtime, and ValueError for a model
-    that ONNX has no operators for or that answers otherwise than its SavedModel.
+    Raises ValueError without tf2onnx and ONNX Runtime, saying what to install, and for a model that ONNX has no
+    operators for or that answers otherwise than its SavedModel.
     """
     try:
         import onnxruntime
         import tf2onnx
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{error}; pip install -r requirements-onnx.txt") from error
+        raise ValueError(f"ONNX files need more packages ({error}): pip install -r requirements-onnx.txt") from error
     description = {**describe(package / "serving"), "name": name, "version": version}
     model = float32_model(package / "data" / "model.keras")
     endpoint = ENDPOINTS[cvapps.model_info(model.name).task](description)

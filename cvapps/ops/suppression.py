@@ -104,11 +104,14 @@ class NonMaxSuppression(keras.Operation):
             longest = ops.max(filled)
             mine = ops.while_loop(lambda j, mine: j * part < longest, compare, (0, block(alive, i, size)))[1]
             within = overlaps(here, here) * np.triu(np.ones((size, size), "float32"), 1)
-            mine = ops.while_loop(
-                lambda before, now: ops.any(ops.not_equal(before, now)),
-                lambda before, now: (now, spare(mine, now, within)),
-                (ops.zeros_like(mine), mine),
-            )[1]
+
+            def again(
+                changed, now
+            ):  # one that hands `now` on as `before`, to compare them, is miswritten by tf2onnx 1.17
+                then = spare(mine, now, within)
+                return ops.any(ops.not_equal(now, then)), then
+
+            mine = ops.while_loop(lambda changed, now: changed, again, (ops.any(mine), mine))[1]
             found = ops.sort(ops.where(mine, i * size + np.arange(size, dtype="int32"), places), axis=-1)
             return i + 1, append(kept, filled, found)
 
