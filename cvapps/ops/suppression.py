@@ -105,9 +105,7 @@ class NonMaxSuppression(keras.Operation):
             mine = ops.while_loop(lambda j, mine: j * part < longest, compare, (0, block(alive, i, size)))[1]
             within = overlaps(here, here) * np.triu(np.ones((size, size), "float32"), 1)
 
-            def again(
-                changed, now
-            ):  # one that hands `now` on as `before`, to compare them, is miswritten by tf2onnx 1.17
+            def again(changed, now):  # handing `now` on as `before` would do, but tf2onnx 1.17 writes that wrong
                 then = spare(mine, now, within)
                 return ops.any(ops.not_equal(now, then)), then
 

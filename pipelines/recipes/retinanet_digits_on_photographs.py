@@ -8,7 +8,8 @@ pyramid 64 wide and towers two deep, where the paper (Lin et al. 2017, arXiv:170
 The optimizer is AdamW, theirs SGD.
 Measured with seed 0 on the held-out pictures: AP 0.701, AP50 0.894, AP75 0.811; of 8, which is easily taken for
 another digit, AP 0.576. What it misses lies under other digits. Losses still fall in the last epoch, from 0.223 to
-0.188 in training and from 0.244 to 0.229 held out.
+0.188 in training and from 0.244 to 0.229 held out. Two epochs more from there, the rate warmed up anew (`--set epochs=2
+--set initial=run:retinanet_digits_on_photographs`, 12 minutes): AP 0.708, AP50 0.907, AP75 0.812.
 """
 
 from pipelines.recipe import Data, Optimizer, Recipe, Schedule

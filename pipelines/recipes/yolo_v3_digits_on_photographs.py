@@ -6,8 +6,8 @@ Behind the small ResNet of retinanet_digits_on_photographs maps a quarter as wid
 Farhadi 2018, arXiv:1804.02767), which has Darknet-53. Its anchors are COCO's at 416x416; the smaller two thirds fit the
 digits. The backbone begins with the weights of the newest finished run of that recipe, where the paper's begins with
 ImageNet's.
-Measured with seed 0 on the 400 held-out pictures, after 11 minutes: AP 0.477, AP50 0.879, AP75 0.465; the losses were
-still falling, from 9.65 to 8.03 held out.
+Measured with seed 0 on the 400 held-out pictures, after 22 minutes: AP 0.537, AP50 0.904, AP75 0.589; in the last
+epochs the classes are learned by heart, at 0.74 in training and 1.74 held out. Two epochs: AP 0.477, AP50 0.879.
 """
 
 from dataclasses import replace
@@ -19,6 +19,6 @@ RECIPE: Recipe = replace(
     retinanet.RECIPE,
     model="yolo_v3",
     settings={**retinanet.BACKBONE, "pixels": "imagenet", "neck.width": 32},
-    epochs=2,
+    epochs=4,
     initial="run:retinanet_digits_on_photographs",
 )
