@@ -6,7 +6,7 @@ STORE = $(or $(CVAPPS_HOME),$(CURDIR)/var)
 python = $(VENV)/bin/python
 on_any_backend = tests/contract tests/classification tests/analysis tests/layers tests/losses tests/metrics tests/ops tests/visualization tests/parity/test_addons.py
 
-.PHONY: setup demo test test-all test-jax parity-addons parity-captum parity-foolbox parity-torch lint types check bench ui serve notebook readme requirements clean
+.PHONY: setup demo test test-all test-jax stress parity-addons parity-captum parity-foolbox parity-torch lint types check bench ui serve notebook readme requirements clean
 
 setup: $(VENV)/ready
 
@@ -23,7 +23,16 @@ test: setup
 	$(python) -m pytest -n auto --dist worksteal
 
 test-all: setup
-	$(python) -m pytest -n auto --dist worksteal -m "not gpu" --timeout 3600
+	$(python) -m pytest -n auto --dist worksteal -m "not gpu and not ray" --timeout 3600
+
+stress: setup .venv-stress/ready
+	$(python) -m tests.stress.training --kills 20
+	$(python) -m tests.stress.serving --minutes 4 --schemathesis .venv-stress/bin/schemathesis
+
+.venv-stress/ready: tests/stress/requirements.txt
+	$(PYTHON) -m venv .venv-stress
+	.venv-stress/bin/python -m pip install -r $<
+	@touch $@
 
 test-jax: .venv-jax/ready
 	KERAS_BACKEND=jax .venv-jax/bin/python -m pytest $(on_any_backend)
