@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
@@ -26,14 +27,12 @@ def objective_by_trial(trials: Sequence[FrozenTrial], metric: str, highest: bool
     axes.set_xlabel("trial")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _points(axes, trials, [trial.number for trial in trials])
-    best, line = None, []
-    for trial in trials:
-        if trial.state == TrialState.COMPLETE and (best is None or (trial.value > best) == highest):
-            best = trial.value
-        line.append(math.nan if best is None else best)
-    if best is not None:
-        numbers = [trial.number for trial in trials]
-        axes.step(numbers, line, where="post", color=ORANGE, linewidth=1.8, label=f"{BEST}: {best:.4g}", zorder=1)
+    numbers = [trial.number for trial in trials]
+    ended = [_figure(trial) if trial.state == TrialState.COMPLETE else math.nan for trial in trials]
+    line = (np.fmax if highest else np.fmin).accumulate(ended)  # NaN before the first and only then
+    if np.isfinite(ended).any():
+        label = f"{BEST}: {line[-1]:.4g}"
+        axes.step(numbers, line, where="post", color=ORANGE, linewidth=1.8, label=label, zorder=1)
     if failed := [trial.number for trial in trials if trial.state == TrialState.FAIL]:
         below = axes.get_xaxis_transform()  # the figure's lower edge, whatever the objective's scale
         axes.plot(failed, [0.02] * len(failed), "x", color=GREY, markersize=6, label=FAILED, transform=below)
@@ -50,7 +49,7 @@ def objective_by_field(trials: Sequence[FrozenTrial], metric: str, highest: bool
     figure = Figure(figsize=(4.4 * columns, 3.5 * rows + 0.3), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     complete = [trial for trial in there if trial.state == TrialState.COMPLETE]
-    best = (max if highest else min)(complete, key=lambda trial: trial.value) if complete else None
+    best = (max if highest else min)(complete, key=_figure) if complete else None
     for axes, field in zip(panels, fields, strict=False):
         _plain(axes, trials, metric)
         axes.set_xlabel(field)
@@ -77,6 +76,10 @@ def objective_by_field(trials: Sequence[FrozenTrial], metric: str, highest: bool
     }
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3, frameon=False, fontsize=8)
     return figure
+
+
+def _figure(trial: FrozenTrial) -> float:
+    return math.nan if trial.value is None else trial.value
 
 
 def _points(axes: Axes, trials: Sequence[FrozenTrial], places: Sequence[float]) -> None:

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from cvapps.registry import check_settings, check_type
 from pipelines import recipe as recipes
 from pipelines.recipe import Recipe
 
+Values = CategoricalDistribution | FloatDistribution | IntDistribution
 FORMS = "choice(A, B, ...), uniform(LOW, HIGH), log(LOW, HIGH) or integer(LOW, HIGH)"
 
 
@@ -29,7 +30,7 @@ class Range:
 
     field: str
     text: str  # as it was given
-    values: BaseDistribution  # choices are texts, as `--set` takes them
+    values: Values  # choices are texts, as `--set` takes them
 
     @property
     def listed(self) -> list[Any] | None:
@@ -43,38 +44,39 @@ class Range:
     @property
     def ends(self) -> list[Any]:
         """The values by which a range of numbers is checked: its ends; and each choice."""
-        return list(getattr(self.values, "choices", None) or (self.values.low, self.values.high))
+        values = self.values
+        return list(values.choices) if isinstance(values, CategoricalDistribution) else [values.low, values.high]
 
 
-def choice(*texts: str) -> BaseDistribution:
+def choice(*texts: str) -> Values:
     """Of the values that the texts stand for."""
     if len(set(texts)) < 2 or len(set(texts)) < len(texts):
         raise ValueError("takes two values or more, none twice")
     return CategoricalDistribution(texts)
 
 
-def uniform(low: float, high: float, count: int | None = None) -> BaseDistribution:
+def uniform(low: float, high: float, count: int | None = None) -> Values:
     """Of real numbers."""
     return FloatDistribution(low, high) if count is None else _spaced(np.linspace(low, high, count))
 
 
-def log(low: float, high: float, count: int | None = None) -> BaseDistribution:
+def log(low: float, high: float, count: int | None = None) -> Values:
     """Of real numbers, by their logarithm."""
     if low <= 0:
         raise ValueError(f"needs a LOW above zero, not {low:g}")
     return FloatDistribution(low, high, log=True) if count is None else _spaced(np.geomspace(low, high, count))
 
 
-def integer(low: int, high: int) -> BaseDistribution:
+def integer(low: int, high: int) -> Values:
     """Of whole numbers."""
     return IntDistribution(low, high)
 
 
-def _spaced(numbers: Iterable[float]) -> BaseDistribution:
+def _spaced(numbers: Iterable[float]) -> Values:
     return choice(*(f"{number:.6g}" for number in numbers))
 
 
-KINDS: dict[str, Callable[..., BaseDistribution]] = {f.__name__: f for f in (choice, uniform, log, integer)}
+KINDS: dict[str, Callable[..., Values]] = {f.__name__: f for f in (choice, uniform, log, integer)}
 
 
 def read_range(text: str) -> Range:
