@@ -67,7 +67,7 @@ def parsed(command: list[str]) -> tuple[str, dict]:
             ("train", {"recipe": "mlp_digits", "quick": True, "changes": ("data.source=folder:/a b/$HOME",)}),
         ),
         ("evaluate", {"recipe": "x; touch bad"}, ("evaluate", {"recipe": "x; touch bad"})),
-        ("export", {"uri": "models:/a@b"}, ("export", {"uri": "models:/a@b", "base": None})),
+        ("export", {"uri": "models:/a@b"}, ("export", {"uri": "models:/a@b", "base": None, "form": "saved_model"})),
     ],
 )
 def test_project_runs_commands_that_exist(entry, given, expected, tmp_path):

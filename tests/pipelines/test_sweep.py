@@ -113,7 +113,7 @@ class Curve:
             self.history.append({"val_loss": end + (end + 1) * 0.5**epoch})
             if self.stop_after.get("epochs") == epoch:
                 del self.stop_after["epochs"]
-                raise Interrupted
+                raise Interrupted("stopped", signal.SIGINT)
             self.after_epoch(self.history)
 
 
@@ -123,14 +123,17 @@ def curves(home, monkeypatch):
     begun, stop = [], {}
 
     @contextlib.contextmanager
-    def opened(name, recipe, parent):
+    def opened(name, recipe, task, workers, parent):
         begun.append(name)
         folder = RunFolder(place("runs", name, "1"))
         folder.path.mkdir(parents=True, exist_ok=True)
-        yield Curve(recipe, folder, stop)
+        run = Curve(recipe, folder, stop)
+        yield run
+        folder.finish({**run.history[-1], "epochs": len(run.history), "run_id": "none"})
 
     notes = SimpleNamespace(metrics=lambda *_: None)
-    monkeypatch.setattr(sweeps, "opened_training", opened)
+    monkeypatch.setattr(sweeps, "chiefs_training", opened)
+    monkeypatch.setattr(sweeps, "working", contextlib.nullcontext)
     monkeypatch.setattr(sweeps, "show", lambda *_: None)
     monkeypatch.setattr(sweeps.keras.utils, "clear_session", lambda: None)  # there are no graphs
     monkeypatch.setattr(sweeps, "open_run", lambda *_: contextlib.nullcontext(notes))
