@@ -31,7 +31,8 @@ class StopWhenAsked(keras.callbacks.Callback):
     all have to stop after the same step.
     """
 
-    asked: int | None = None  # the signal's number
+    asked: int | None = None  # the signal's number, once all workers know of it
+    heard: int | None = None  # that of this worker's
     steps_done = 0  # of the epoch that `fit` is in
 
     def __init__(self, agree: Callable[[bool], bool]):
@@ -47,7 +48,7 @@ class StopWhenAsked(keras.callbacks.Callback):
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
         def ask(number, frame):
-            self.asked = number
+            self.heard = number
             for number, handler in before.items():
                 signal.signal(number, handler)
             log.warning("stopping after this step; once more to stop at once")
@@ -63,17 +64,17 @@ class StopWhenAsked(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """After each step."""
         self.steps_done = batch + 1
-        self.model.stop_training = self.asked_anywhere()
+        self.model.stop_training = self.asked_anywhere() is not None
 
     def on_test_batch_end(self, batch, logs=None):
         """After each batch of a validation."""
-        self.model.stop_evaluating = self.asked_anywhere()
+        self.model.stop_evaluating = self.asked_anywhere() is not None
 
-    def asked_anywhere(self) -> bool:
-        """Whether this worker or another one was asked."""
-        if self.agree(self.asked is not None) and self.asked is None:
-            self.asked = signal.SIGTERM
-        return self.asked is not None
+    def asked_anywhere(self) -> int | None:
+        """The signal that this worker or another one had; one that comes meanwhile is of the next time."""
+        if self.agree(self.heard is not None):
+            self.asked = self.heard or signal.SIGTERM
+        return self.asked
 
 
 class StopOnNaN(keras.callbacks.Callback):

@@ -40,7 +40,7 @@ def launch(name: str, recipe: Recipe, workers: int, gpus: int = 0) -> None:
 
     paths = {"PYTHONPATH": str(CHECKOUT), "CVAPPS_HOME": str(home()), "RAY_TRAIN_V2_ENABLED": "1"}
     kept = {key: os.environ[key] for key in ("MLFLOW_TRACKING_URI", "TFDS_DATA_DIR") if key in os.environ}
-    ray.init(runtime_env={"env_vars": {**paths, **kept}}, include_dashboard=False, ignore_reinit_error=True)
+    ray.init(runtime_env={"env_vars": {**paths, **kept}}, ignore_reinit_error=True)
     trainer = TensorflowTrainer(
         take_part,
         train_loop_config={"name": name, "recipe": to_json(replace(recipe, strategy="multiworker"))},

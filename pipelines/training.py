@@ -51,8 +51,8 @@ class Training:
                 epoch, first = epoch + 1, 0
                 self.track_epoch(epoch)
                 self.save(epoch, 0)
-                if self.stop.asked:
-                    raise Interrupted(f"stopped after epoch {epoch} of {epochs}", self.stop.asked)
+                if asked := self.stop.asked_anywhere():
+                    raise Interrupted(f"stopped after epoch {epoch} of {epochs}", asked)
                 self.after_epoch(self.history)
 
     def fit_epoch(self, epoch: int, first: int, bar: tqdm) -> None:

@@ -9,7 +9,11 @@ from pipelines.runs import latest_finished
 from pipelines.train import train
 from tests.pipelines.same_run import same_run
 
-pytestmark = pytest.mark.ray
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # Ray's about itself
+    pytest.mark.timeout(1800),
+]
 
 
 def test_two_workers_of_ray_learn_as_one(home):

@@ -211,7 +211,7 @@ def test_averages_are_what_is_validated_and_saved(home):
     [
         ("mlp_digits", {}),
         # see test_workers.py for why so few steps of so small a rate
-        ("resnet20_digits", {"optimizer.learning_rate": 0.001, "epochs": 1, "epoch_steps": 4}),
+        ("resnet20_digits", {"optimizer.learning_rate": 0.001, "epochs": 1, "epoch_steps": 2}),
     ],
 )
 def test_two_replicas_learn_as_one(tmp_path, name, settings):

@@ -42,7 +42,7 @@ def test_two_workers_learn_as_one(home, tmp_path):
 # few steps of a small rate: at the recipe's own, noise of 1e-7 in one layer moves the third step's loss by 5e-4
 @pytest.mark.slow
 def test_moments_of_batches_are_those_of_the_whole_batch(home, tmp_path):
-    settings = {"precision": "float32", "optimizer.learning_rate": 0.001, "epochs": 1, "epoch_steps": 4}
+    settings = {"precision": "float32", "optimizer.learning_rate": 0.001, "epochs": 1, "epoch_steps": 2}
     recipe = recipes.quick(recipes.load("resnet20_digits"))
     for name, value in settings.items():
         recipe = recipes.override(recipe, name, str(value))
