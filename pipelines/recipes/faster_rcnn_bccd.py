@@ -6,7 +6,14 @@ PATH is the folder BCCD of Shenggan/BCCD_Dataset, laid out as PASCAL VOC is: JPE
 with train.txt and val.txt; 205 photographs of 640x480 pixels are for training, 87 are held out. Red and white cells and
 platelets, often more than twenty in a picture and some without a box. Hardware: one CPU core, about 20 minutes, at half
 the size; ResNet-18's published weights are fetched. The pyramid is 64 wide, of a picture 128 regions are learned, and
-two layers of 256 judge them. Not run here.
+two layers of 256 judge them.
+
+What was run, where no ResNet-18's weights were at hand, begins with a published MobileNet v2 whose normalization is
+folded, and took 13 minutes: AP 0.588, AP50 0.886, AP75 0.688; of white cells AP 0.772, of red ones 0.555, of platelets
+0.437.
+
+    python -m pipelines train faster_rcnn_bccd --set data.source=voc:PATH --set settings.backbone=mobilenet_v2
+        --set 'settings.backbone_settings={"norm":"none"}' --set initial=FILE
 """
 
 from pipelines.recipe import Data, Optimizer, Recipe, Schedule
