@@ -9,7 +9,7 @@ answer, and the same command is given each time until it ends. Weights and all f
 undisturbed run, to the bit, and its tracked run has to be one, finished, with every epoch. Ends with 1 where one isn't.
 """
 
-import os
+import contextlib
 import random
 import signal
 import subprocess
@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -34,6 +33,7 @@ RECIPE = "mlp_digits"
 CHANGES = ("precision=mixed_float16", f"epochs={EPOCHS}", f"epoch_steps={STEPS}", "checkpoint_steps=3", "ema=0.9")
 COMMAND = ("train", RECIPE, "--quick", *(word for change in CHANGES for word in ("--set", change)))
 PATIENCE = 300  # seconds for whatever is waited for
+DISK = 2**26  # bytes of the disk that fills up
 
 
 class Held:
@@ -99,6 +99,20 @@ def newest(folder: RunFolder) -> str:
     return max((path.name for path in folder.checkpoints.glob("[0-9]*.npz")), default="")
 
 
+def stamp(path: Path) -> tuple[int, int] | None:
+    """What tells a file or folder from an earlier one of that name; None where there is none."""
+    with contextlib.suppress(FileNotFoundError):
+        found = path.stat()
+        return found.st_ino, found.st_mtime_ns
+    return None
+
+
+def made_anew(path: Path) -> Callable[[], bool]:
+    """Whether there is another one than now."""
+    before = stamp(path)
+    return lambda: stamp(path) not in (before, None)
+
+
 def moments(kills: int, chance: random.Random) -> Iterator[tuple[str, Callable[[RunFolder], Callable[[], bool]]]]:
     """What the run does when it is killed, and when that is: the first in any order, the ends of the run at last."""
 
@@ -110,10 +124,10 @@ def moments(kills: int, chance: random.Random) -> Iterator[tuple[str, Callable[[
         return lambda: any(folder.checkpoints.glob(".*.npz"))
 
     def packing(folder: RunFolder) -> Callable[[], bool]:
-        return folder.package.exists
+        return made_anew(folder.package)
 
     def sending(folder: RunFolder) -> Callable[[], bool]:
-        return (folder.package / "serving" / "cvapps.json").exists
+        return made_anew(folder.package / "serving" / "cvapps.json")
 
     last = [("as it was packed", packing), ("as the last was sent", sending)] * (kills // 10)
     middle = ["as it started"] * (kills // 10) + ["as a checkpoint was written"] * (kills // 4)
@@ -171,11 +185,11 @@ def asked_to_stop(held: Held, home: Path, whole: Path, chance: random.Random, ti
 # a full disk
 
 
-@contextmanager
-def small_disk(place: Path, size: str) -> Iterator[Path]:
-    """A file system of that size at `place`. Raises PermissionError where this user may not mount one."""
+@contextlib.contextmanager
+def small_disk(place: Path) -> Iterator[Path]:
+    """A file system of DISK bytes at `place`. Raises PermissionError where this user may not mount one."""
     place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], check=False).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", place], check=False).returncode:
         raise PermissionError("only root may mount a small file system")
     try:
         yield place
@@ -186,11 +200,11 @@ def small_disk(place: Path, size: str) -> Iterator[Path]:
 def full_disk(held: Held, place: Path, whole: Path) -> None:
     """A disk that is full from a few epochs on, and larger when the command is given again."""
     try:
-        with small_disk(place, "64m") as home:
+        with small_disk(place) as home:
             process = pipelines(home, *COMMAND)
             wait_until(lambda: newest(folder_of(home)) > "00002", process)
-            left = os.statvfs(home)
-            (home / "ballast").write_bytes(bytes(left.f_bavail * left.f_frsize))
+            with contextlib.suppress(OSError):
+                (home / "ballast").write_bytes(bytes(DISK))
             code, output = ends(process, PATIENCE)
             lost = [] if code == 1 and "No space left on device" in output else [f"exit code {code}: {output[-500:]}"]
             (home / "ballast").unlink()
