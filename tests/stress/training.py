@@ -24,6 +24,7 @@ import keras
 from mlflow import MlflowClient
 
 from pipelines.runs import RunFolder
+from pipelines.saved_model import DESCRIPTION
 from tests.pipelines.mlflow_server import TrackingServer
 from tests.pipelines.processes import ends, pipelines
 from tests.stress.slow_proxy import slow_proxy
@@ -127,7 +128,7 @@ def moments(kills: int, chance: random.Random) -> Iterator[tuple[str, Callable[[
         return made_anew(folder.package)
 
     def sending(folder: RunFolder) -> Callable[[], bool]:
-        return made_anew(folder.package / "serving" / "cvapps.json")
+        return made_anew(folder.package / "serving" / DESCRIPTION)
 
     last = [("as it was packed", packing), ("as the last was sent", sending)] * (kills // 10)
     middle = ["as it started"] * (kills // 10) + ["as a checkpoint was written"] * (kills // 4)
