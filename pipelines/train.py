@@ -39,8 +39,8 @@ def train(name: str, recipe: Recipe, task: Task | None = None) -> RunFolder | No
     ValueError where the loss became NaN (the batch is saved beside the checkpoints) and for settings, data and model
     that don't fit each other.
     """
-    task = task or task_of(recipe)
     with working(recipe) as workers:
+        task = task or task_of(recipe)  # uses TensorFlow, which workers have to be told of before
         if not workers.is_chief:
             Training(**prepared(recipe, task, workers)).fit()
             return None

@@ -15,7 +15,7 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ LOST = (
 class Workers:
     """Which of how many this process is, and how they act together."""
 
-    strategy: tf.distribute.Strategy
+    strategy: tf.distribute.Strategy = field(default_factory=tf.distribute.get_strategy)  # of this process alone
     index: int = 0
     count: int = 1
 
@@ -175,7 +175,7 @@ def loss_reported(count: int):
 
 
 STRATEGIES: dict[str, Callable[[], Workers]] = {
-    "default": lambda: Workers(tf.distribute.get_strategy()),
+    "default": Workers,
     "mirrored": lambda: Workers(tf.distribute.MirroredStrategy()),
     "multiworker": multiworker,
 }

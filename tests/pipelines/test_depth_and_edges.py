@@ -86,7 +86,14 @@ def depth_run(place):
 
 
 def test_depths_are_learnt_measured_and_served(depth_run, tmp_path):
-    assert set(depth_run.result) == {"loss", "val_loss", "run_id", *ERRORS, *(f"val_{name}" for name in ERRORS)}
+    assert set(depth_run.result) == {
+        "loss",
+        "val_loss",
+        "epochs",
+        "run_id",
+        *ERRORS,
+        *(f"val_{name}" for name in ERRORS),
+    }
     assert depth_run.result["val_rmse_log"] < 0.5
     figures = evaluate(depth_run)
     for name in ERRORS:
@@ -120,7 +127,7 @@ def test_boundaries_are_learnt_and_scored_against_annotators(edge_run):
     figures = evaluate(edge_run)
     assert set(figures) == {"ods", "ois", "average_precision"}
     assert figures["ods"] > 0.35  # a third of a pixel is the tolerance in pictures so small
-    assert set(edge_run.result) == {"loss", "val_loss", "run_id"}
+    assert set(edge_run.result) == {"loss", "val_loss", "epochs", "run_id"}
     model = keras.saving.load_model(edge_run.model, compile=False)
     data = task_of(edge_run.recipe).open_data(edge_run.recipe)
     scores = BoundaryScores(edges.THRESHOLDS)

@@ -30,6 +30,7 @@ from pipelines.tasks import detection
 from pipelines.tracking_server import tracking_uri
 from pipelines.train import train
 from pipelines.trainer import build_trainer
+from pipelines.workers import Workers
 from tests.pipelines import capi, finder
 from tests.pipelines.data.coloured_triangles import COLOURS, NAMES, triangle_folder
 from tests.tolerances import SAME_MATH
@@ -166,7 +167,7 @@ def test_what_takes_more_than_a_picture_is_not_served(tmp_path):
 
 
 def test_it_learns_and_says_so(finished, capsys):
-    assert {"loss", "val_loss", "pixel_loss", "val_pixel_loss", "run_id"} == set(finished.result)
+    assert {"loss", "val_loss", "pixel_loss", "val_pixel_loss", "epochs", "run_id"} == set(finished.result)
     figures = evaluate(finished)
     assert figures["AP50"] > 0.9
     assert figures["mask_AP50"] > 0.9
@@ -268,7 +269,7 @@ def test_a_stopped_run_goes_on_bit_for_bit_with_the_losses_state(finished, recip
 
 
 def test_the_state_of_a_trainer_holds_the_losses_variables(recipe):
-    trainer = build_trainer(recipe, detection.TASK, detection.open_data(recipe), 5)
+    trainer = build_trainer(recipe, detection.TASK, detection.open_data(recipe), 5, Workers())
     paths = [v.path for v in trainer.state]
     assert len(set(map(id, trainer.state))) == len(paths)
     for part in ("seed_generator", "pixel_loss/calls", "pixel_loss/total"):
@@ -314,7 +315,7 @@ def test_what_does_not_fit(recipe):
         (dict(loss="focal"), "losses are settings of finder, not the recipe's loss 'focal'"),
     ):
         with pytest.raises(ValueError, match=message):
-            build_trainer(dataclasses.replace(recipe, **changes), detection.TASK, data, 3)
+            build_trainer(dataclasses.replace(recipe, **changes), detection.TASK, data, 3, Workers())
     image, proposals = keras.Input((64, 64, 3), name="image"), keras.Input((5, 4), name="proposals")
     model = keras.Model({"image": image, "proposals": proposals}, {"boxes": proposals}, name="fast")
     with pytest.raises(ValueError, match=r"takes \['image', 'proposals'\], and a recipe's data gives pictures alone"):
@@ -322,7 +323,7 @@ def test_what_does_not_fit(recipe):
 
 
 def test_the_detector_and_its_learner_are_of_the_same_weights(recipe):
-    model = build_trainer(recipe, detection.TASK, detection.open_data(recipe), 3).model
+    model = build_trainer(recipe, detection.TASK, detection.open_data(recipe), 3, Workers()).model
     prediction = detection.TASK.inference(model)
     assert {id(v) for v in prediction.weights} <= {id(v) for v in model.weights}
     assert set(prediction.output) == {"boxes", "scores", "classes", "masks"}

@@ -33,6 +33,7 @@ from pipelines.tasks import segmentation, task_of
 from pipelines.tracking_server import tracking_uri
 from pipelines.train import train
 from pipelines.trainer import build_trainer
+from pipelines.workers import Workers
 from tests.pipelines.data.label_folders import SIZE, label_folder
 from tests.tolerances import REORDERED, SAME_MATH
 
@@ -82,8 +83,19 @@ def finished(recipe):
     return train("pixelwise_shapes", recipe)
 
 
+def trainer_of(recipe):
+    return build_trainer(recipe, segmentation.TASK, open_data(recipe), 3, Workers())
+
+
 def test_it_learns_and_says_so(finished, capsys):
-    assert set(finished.result) == {"loss", "val_loss", "run_id", *SCORES, *(f"val_{name}" for name in SCORES)}
+    assert set(finished.result) == {
+        "loss",
+        "val_loss",
+        "epochs",
+        "run_id",
+        *SCORES,
+        *(f"val_{name}" for name in SCORES),
+    }
     assert finished.result["val_mean_iou"] > 0.8
     figures = evaluate(finished)
     assert set(figures) == SCORES
@@ -138,7 +150,7 @@ def test_endpoint_and_command_line(finished, recipe, tmp_path):
 def test_a_network_without_padding_is_judged_where_it_answers(recipe, rng):
     shorter = dataclasses.replace(recipe, settings={"padding": "valid"})
     data = open_data(shorter)
-    model = build_trainer(shorter, segmentation.TASK, data, 3).model
+    model = build_trainer(shorter, segmentation.TASK, data, 3, Workers()).model
     images, labels = next(iter(data.training_batches(0)))
     logits = model(images, training=False)
     assert logits.shape[1:3] == (20, 28)
@@ -154,7 +166,7 @@ def test_a_network_without_padding_is_judged_where_it_answers(recipe, rng):
 def test_auxiliary_logits_train_and_are_gone_afterwards(recipe):
     with_others = dataclasses.replace(recipe, settings={"auxiliary": True}, auxiliary_weight=0.4)
     data = open_data(with_others)
-    model = build_trainer(with_others, segmentation.TASK, data, 3).model
+    model = build_trainer(with_others, segmentation.TASK, data, 3, Workers()).model
     images, labels = next(iter(data.training_batches(0)))
     outputs = model(images, training=False)
     weights = median_frequency_weights(data.dataset.pixels).tolist()
@@ -167,7 +179,7 @@ def test_auxiliary_logits_train_and_are_gone_afterwards(recipe):
 def test_first_weights_come_by_layer_name(finished, recipe):
     assert latest_finished("pixelwise_shapes").path == finished.path
     again = dataclasses.replace(recipe, initial="run:pixelwise_shapes", frozen=("stage1",))
-    model = build_trainer(again, segmentation.TASK, open_data(again), 3).model
+    model = trainer_of(again).model
     theirs = keras.saving.load_model(finished.model, compile=False)
     for layer in theirs.layers:
         for ours, other in zip(model.get_layer(layer.name).weights, layer.weights, strict=True):
@@ -180,9 +192,11 @@ def test_first_weights_come_by_layer_name(finished, recipe):
         ("imagenet", ValueError, "nobody publishes weights for pixelwise"),
     ):
         with pytest.raises(error, match=message):
-            build_trainer(dataclasses.replace(recipe, initial=initial), segmentation.TASK, open_data(recipe), 3)
+            build_trainer(
+                dataclasses.replace(recipe, initial=initial), segmentation.TASK, open_data(recipe), 3, Workers()
+            )
     with pytest.raises(ValueError, match="no layer whose name begins with 'stem'"):
-        build_trainer(dataclasses.replace(recipe, frozen=("stem",)), segmentation.TASK, open_data(recipe), 3)
+        trainer_of(dataclasses.replace(recipe, frozen=("stem",)))
 
 
 def test_statistics_count_pixels(recipe, tmp_path, capsys):
@@ -196,6 +210,8 @@ def test_statistics_count_pixels(recipe, tmp_path, capsys):
 
 def test_what_does_not_fit(recipe):
     with pytest.raises(ValueError, match="the data has 3 classes, pixelwise is given 5"):
-        build_trainer(dataclasses.replace(recipe, settings={"num_classes": 5}), segmentation.TASK, open_data(recipe), 3)
+        build_trainer(
+            dataclasses.replace(recipe, settings={"num_classes": 5}), segmentation.TASK, open_data(recipe), 3, Workers()
+        )
     with pytest.raises(ValueError, match=r"no loss of a segmenter is called 'median'; .*median_frequency"):
-        build_trainer(dataclasses.replace(recipe, loss="median"), segmentation.TASK, open_data(recipe), 3)
+        trainer_of(dataclasses.replace(recipe, loss="median"))
