@@ -117,7 +117,9 @@ def test_a_run_measures_saves_and_serves_the_network_alone(whole, rng):
     np.testing.assert_allclose(served, softmax(model(pixels), -1), **REORDERED)
 
 
-@pytest.mark.parametrize("at", [4, 5])  # two within the first epoch, one before and one after its validation, ...
+@pytest.mark.parametrize(  # two within the first epoch, one before and one after its validation, ...
+    "at", [4, pytest.param(5, marks=pytest.mark.slow)]
+)
 def test_a_stopped_run_goes_on_bit_for_bit(whole, monkeypatch, at):
     saves = []
 
