@@ -25,6 +25,8 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric, Param, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
+from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
 from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
 from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
@@ -60,6 +62,20 @@ def _is(error: MlflowException, *codes: str) -> bool:
     return error.error_code in codes
 
 
+def connected(uri: str) -> MlflowClient:
+    """MLflow at that address. A new local database appears as a whole: a half made one would be refused for ever."""
+    file = Path(uri.removeprefix("sqlite:///"))
+    if uri.startswith("sqlite:///") and file.parent.is_dir() and not file.exists():
+        draft = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
+        try:
+            SqlAlchemyStore(f"sqlite:///{draft}", DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH).engine.dispose()
+            with contextlib.suppress(FileExistsError):  # another process was faster
+                os.link(draft, file)
+        finally:
+            draft.unlink(missing_ok=True)
+    return MlflowClient(uri, uri)
+
+
 # Runs.
 
 _opening = threading.Lock()  # a parent and its first child are opened at the same moment, and both look for the parent
@@ -89,7 +105,7 @@ class Server:
 
     @cached_property
     def _client(self) -> MlflowClient:  # made when it is first used: to make one may fail
-        return MlflowClient(self.destination)
+        return connected(self.destination)
 
     def open_run(self, run_id: str, opening: Mapping[str, Any]) -> str:
         """The id of the run that is opened: `run_id` or the one it had before, the one with its key, or a new one.
@@ -237,7 +253,7 @@ def _registry() -> Iterator[MlflowClient]:
     mlflow.set_tracking_uri(uri)  # a registration looks its logged model up there, whatever client asks
     with patience(REGISTRY_SECONDS, REGISTRY_RETRIES):
         try:
-            yield MlflowClient(uri, uri)
+            yield connected(uri)
         except MlflowException as error:
             if _is(error, "INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"):
                 raise ConnectionError(f"MLflow at {redacted(uri)}: {first_line(error)}") from error

@@ -1,10 +1,12 @@
 """A training is tracked whole, whatever its server, its disk and its process go through."""
 
+import contextlib
 import json
 import math
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -164,6 +166,22 @@ def test_the_end_of_a_run_is_sent_though_the_sampler_is_slow_to_stop(store, home
 def test_default_store_lies_in_the_home(home, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert tracking_uri() == f"sqlite:///{home / 'mlflow.db'}"
+
+
+def test_local_database_whose_making_was_cut_short_is_made_anew(tmp_path, monkeypatch):
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+    def half_made(draft, _root):
+        with contextlib.closing(sqlite3.connect(draft.removeprefix("sqlite:///"))) as database:
+            database.execute("CREATE TABLE _alembic_tmp_experiments (experiment_id INTEGER)")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tracking, "SqlAlchemyStore", half_made)
+        with pytest.raises(KeyboardInterrupt):
+            tracking.connected(uri)
+    assert tracking.connected(uri).search_experiments()
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
 
 
 def test_resumed_run_goes_on_in_the_same_mlflow_run(store, tmp_path):
