@@ -232,17 +232,17 @@ def server_dies(held: Held, home: Path, whole: Path, server: TrackingServer) -> 
 
 
 def server_is_slow(held: Held, home: Path, whole: Path, server: TrackingServer, seconds: float = 5.0) -> None:
-    """A server each of whose answers takes so many seconds."""
-    with slow_proxy(server.port, seconds) as port:
-        address = f"http://127.0.0.1:{port}"
+    """A server each of whose answers takes so many seconds, until the run is over."""
+    with slow_proxy(server.port, seconds) as proxy:
+        address = f"http://127.0.0.1:{proxy.port}"
         began = time.monotonic()
         code, output = ends(pipelines(home, *COMMAND, MLFLOW_TRACKING_URI=address), PATIENCE)
         took = time.monotonic() - began
+        proxy.seconds = 0.0
+        ends(pipelines(home, "track", "sync", MLFLOW_TRACKING_URI=address))
     lost = [] if code == 0 else [f"exit code {code}: {output[-500:]}"]
-    ends(pipelines(home, "track", "sync", MLFLOW_TRACKING_URI=server.uri))
-    held.row(
-        f"an MLflow server of {seconds:g} s an answer", 1, lost + different(home, whole, server.uri), f"{took:.0f} s"
-    )
+    lost += different(home, whole, server.uri)
+    held.row(f"an MLflow server of {seconds:g} s an answer", 1, lost, f"{took:.0f} s")
 
 
 @click.command(help=__doc__.splitlines()[0])
