@@ -113,13 +113,12 @@ class Checkpoints:
         """
         for draft in self.folder.glob(".*.npz"):  # of a process that was killed as it wrote
             draft.unlink(missing_ok=True)
-        files = self.files
-        for path in reversed(files):
+        for path in reversed(self.files):
             try:
                 return restore(path, variables)
             except Damaged as error:
                 log.warning("%s; it is set aside, and the run goes on from the one before", error)
                 path.replace(path.with_suffix(".damaged"))
-        if files:
+        if any(self.folder.glob("*.damaged")):
             raise ValueError(f"no checkpoint in {self.folder} can be read; remove that folder to begin anew")
         return None

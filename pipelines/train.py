@@ -174,9 +174,7 @@ class ChiefsTraining(Training):
             model = self.inference()
             self.task.review(model, self.data, self.recipe.epoch_steps).track(self.run)
             model.save(self.folder.model, include_optimizer=False)
-            if (
-                self.recipe.strategy != "default"
-            ):  # its variables are spread over devices, which is no matter of serving
+            if self.recipe.strategy != "default":  # whose variables are spread over devices: no matter of serving
                 model = keras.saving.load_model(self.folder.model, compile=False)
             images, *_ = next(iter(self.data.validation_batches()))
             export.package(
