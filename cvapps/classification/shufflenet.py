@@ -15,7 +15,7 @@ from cvapps.ops.channels import channel_shuffle
 from cvapps.registry import Paper, register
 
 WIDTHS = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}  # Table 1: {groups: channels of stage 2}; twice as many in the next
-DEPTHS = {2: 4, 3: 8, 4: 4}  # Table 1: {stage: units}
+DEPTHS = (4, 8, 4)  # Table 1: units of stages 2 to 4
 
 
 def whole(channels, groups):
@@ -46,18 +46,22 @@ def unit(x, width, stride, groups, name, first=False, norm="batch"):
 def shufflenet_v1(
     groups: Literal[1, 2, 3, 4, 8] = 3,
     scale: float = 1.0,
+    depths: tuple[int, int, int] = DEPTHS,
     norm: Norm = "batch",
     pixels: Pixels = "imagenet",
     num_classes: int | None = 1000,
     input_shape: tuple[int | None, int | None, int] = (224, 224, 3),
     name: str = "shufflenet_v1",
 ) -> keras.Model:
-    """(N, H, W, 3) -> logits (N, num_classes); or features {"C2": stride 4, ..., "C5": stride 32}."""
+    """(N, H, W, 3) -> logits (N, num_classes); or features {"C2": stride 4, ..., "C5": stride 32}.
+
+    `depths` are the units of stages 2 to 4.
+    """
     image, x = picture(input_shape, pixels)
     x = conv_norm(x, whole(24 * scale, groups), 3, 2, activation="relu", norm=norm, name="stem")
     x = max_pool(x, 3, 2, name="stem_pool")
     features = {"C2": x}
-    for stage, depth in DEPTHS.items():
+    for stage, depth in enumerate(depths, start=2):
         width = whole(WIDTHS[groups] * 2 ** (stage - 2) * scale, groups)
         for i in range(depth):
             first = (stage, i) == (2, 0)

@@ -39,6 +39,7 @@ def down_unit(x, width, name, norm):
 
 def shufflenet_v2(
     widths: tuple[int, int, int] = (116, 232, 464),
+    depths: tuple[int, int, int] = DEPTHS,
     last: int = 1024,
     norm: Norm = "batch",
     pixels: Pixels = "imagenet",
@@ -48,7 +49,8 @@ def shufflenet_v2(
 ) -> keras.Model:
     """(N, H, W, 3) -> logits (N, num_classes); or features {"C2": stride 4, ..., "C5": stride 32}.
 
-    `widths` are those of stages 2 to 4, `last` that of the convolution behind them. Raises ValueError for an odd width.
+    `widths` and `depths`, in units, are those of stages 2 to 4, `last` is the width of the convolution behind them.
+    Raises ValueError for an odd width.
     """
     if any(width % 2 for width in widths):
         raise ValueError(f"expected widths that can be halved, not {widths}")
@@ -56,7 +58,7 @@ def shufflenet_v2(
     x = conv_norm(x, 24, 3, 2, activation="relu", norm=norm, name="stem")
     x = max_pool(x, 3, 2, name="stem_pool")
     features = {"C2": x}
-    for stage, (width, depth) in enumerate(zip(widths, DEPTHS, strict=True), start=2):
+    for stage, (width, depth) in enumerate(zip(widths, depths, strict=True), start=2):
         x = down_unit(x, width, f"stage{stage}_unit1", norm)
         for i in range(2, depth + 1):
             x = unit(x, width, f"stage{stage}_unit{i}", norm)

@@ -66,6 +66,8 @@ SMALL = {  # settings of a row by default: a block of each kind shows what the o
     "retinanet_resnet50": dict(backbone="resnet18", detections=8),
     "single_object_resnet50": dict(backbone="resnet18", reduce=8, dense=(16,)),
     "segnet_basic": dict(widths=(8, 8, 8, 8)),
+    "shufflenet_v1_g2_x0_25": dict(depths=(2, 2, 2)),
+    "shufflenet_v2_x0_5": dict(depths=(2, 2, 2)),
     "sharpmask": dict(backbone="vgg11", encoding=128),  # of narrow maps some places are dark in every picture
     "unet": dict(width=4, depth=2),
     "vgg11": dict(dense=(64, 64)),
@@ -83,8 +85,8 @@ LARGE = {
 UNPADDED = ("alexnet", "inception_", "zfnet")  # beginnings of names: their layers take places away
 PLACES = ("alexnet", "vgg", "zfnet")  # fc6 has a weight for each place; features take any size
 LONG = (  # beginnings of names: XLA takes a minute for their graphs, a SavedModel half of one
-    "deconvnet", "deepmask", "eigen_fergus", "fcn32s", "googlenet", "hed", "hrnet", "inception_resnet", "inception_v4",
-    "mask_rcnn", "mobilenet_v2", "nasnet", "pidnet", "pspnet", "sharpmask", "shufflenet_v1",
+    "deconvnet", "deepmask", "eigen_fergus", "fcn32s", "googlenet", "hed", "hrnet", "inception_", "mask_rcnn",
+    "mobilenet_v2", "nasnet", "pidnet", "pspnet", "retinanet", "sharpmask", "shufflenet_v1", "vgg",
 )  # fmt: skip
 XLA_NEEDS = {"nasnet_large": 32 * 2**30}  # bytes; with 18.8 GB taken its compiler was killed on a machine of 24
 ONE_SIZE = {

@@ -65,7 +65,7 @@ def place(tmp_path_factory):
 
 def recipe(model, root, **settings):
     return Recipe(
-        model=model, data=Data(f"folder:{root}", size=SIZE, batch=4, augment=("flip",)), precision="float32", epochs=10,
+        model=model, data=Data(f"folder:{root}", size=SIZE, batch=2, augment=("flip",)), precision="float32", epochs=5,
         optimizer=Optimizer("adamw", learning_rate=0.03), **settings,
     )  # fmt: skip
 

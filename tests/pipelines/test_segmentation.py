@@ -70,8 +70,8 @@ def recipe(tmp_path_factory):
         patch.setitem(registry._rows(), "pixelwise", row)
         yield Recipe(
             model="pixelwise",
-            data=Data(f"folder:{label_folder(place / 'set')}", size=SIZE, batch=4, augment=("flip",)),
-            epochs=12,
+            data=Data(f"folder:{label_folder(place / 'set')}", size=SIZE, batch=2, augment=("flip",)),
+            epochs=6,
             optimizer=Optimizer("adamw", learning_rate=0.03),
             loss="median_frequency",
             precision="float32",
@@ -110,7 +110,7 @@ def test_the_run_has_its_pictures(finished):
     listed = {file.path for file in client.list_artifacts(run)}
     assert {"batch.png", "confusion.png", "mistakes.png", "classes.txt", "curves.png"} <= listed
     sheets = {file.path for file in client.list_artifacts(run, "epochs")}
-    assert sheets == {f"epochs/{i:04}.png" for i in range(1, 13)}
+    assert sheets == {f"epochs/{i:04}.png" for i in range(1, 7)}
 
 
 def test_endpoint_and_command_line(finished, recipe, tmp_path):

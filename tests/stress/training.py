@@ -4,9 +4,10 @@
 
 The recipe is mlp_digits for 20 short epochs in mixed_float16 with averaged weights: loss scale, averages, seeds and
 optimizer are all among what has to be restored. It runs once undisturbed; then it is killed (`kill -9`) again and
-again, stopped by SIGTERM, given a disk that fills up, and tracking servers that die, or take five seconds for each
-answer, and the same command is given each time until it ends. Weights and all figures have to be those of the
-undisturbed run, to the bit, and its tracked run has to be one, finished, with every epoch. Ends with 1 where one isn't.
+again, stopped by SIGTERM, given a disk that fills up or can't be written any more, and tracking servers that die, or
+take five seconds for each answer, and the same command is given each time until it ends. Weights and all figures have
+to be those of the undisturbed run, to the bit, and its tracked run has to be one, finished, with every epoch. Ends with
+1 where one isn't.
 """
 
 import contextlib
@@ -34,7 +35,7 @@ RECIPE = "mlp_digits"
 CHANGES = ("precision=mixed_float16", f"epochs={EPOCHS}", f"epoch_steps={STEPS}", "checkpoint_steps=3", "ema=0.9")
 COMMAND = ("train", RECIPE, "--quick", *(word for change in CHANGES for word in ("--set", change)))
 PATIENCE = 300  # seconds for whatever is waited for
-DISK = 2**26  # bytes of the disk that fills up
+DISK = 2**26  # bytes of the disk that fails
 
 
 class Held:
@@ -183,40 +184,79 @@ def asked_to_stop(held: Held, home: Path, whole: Path, chance: random.Random, ti
     held.row("SIGTERM", times, lost + different(home, whole), f"gone within {max(seconds):.1f} s")
 
 
-# a full disk
+# disks
 
 
 @contextlib.contextmanager
 def small_disk(place: Path) -> Iterator[Path]:
     """A file system of DISK bytes at `place`. Raises PermissionError where this user may not mount one."""
     place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", place], check=False).returncode:
-        raise PermissionError("only root may mount a small file system")
-    try:
+    with mounted(place, "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs"):
         yield place
+
+
+@contextlib.contextmanager
+def mounted(place: Path, *what: object) -> Iterator[None]:
+    """Something mounted at `place`. Raises PermissionError where this user may not."""
+    if subprocess.run(["mount", *map(str, what), place], check=False).returncode:
+        raise PermissionError("only root may mount a file system")
+    try:
+        yield
     finally:
         subprocess.run(["umount", "-l", place], check=True)
 
 
-def full_disk(held: Held, place: Path, whole: Path) -> None:
-    """A disk that is full from a few epochs on, and larger when the command is given again."""
+@contextlib.contextmanager
+def full(home: Path) -> Iterator[None]:
+    """The disk without room."""
+    with contextlib.suppress(OSError):
+        (home / "ballast").write_bytes(bytes(DISK))
+    yield
+    (home / "ballast").unlink()
+
+
+@contextlib.contextmanager
+def read_only(home: Path) -> Iterator[None]:
+    """The disk such that no file can be opened to be written; those that are open can be."""
+    with mounted(home, "--bind", home):
+        subprocess.run(["mount", "-o", "remount,bind,ro", home], check=True)
+        yield
+
+
+def disk_fails(held: Held, place: Path, whole: Path, name: str, fault: Callable, reason: str) -> None:
+    """A disk that takes nothing more from a few epochs on, and does again when the command is given again."""
     try:
         with small_disk(place) as home:
             process = pipelines(home, *COMMAND)
             wait_until(lambda: newest(folder_of(home)) > "00002", process)
-            with contextlib.suppress(OSError):
-                (home / "ballast").write_bytes(bytes(DISK))
-            code, output = ends(process, PATIENCE)
-            lost = [] if code == 1 and "No space left on device" in output else [f"exit code {code}: {output[-500:]}"]
-            (home / "ballast").unlink()
+            with fault(home):
+                code, output = ends(process, PATIENCE)
+            lost = [] if code == 1 and reason in output else [f"exit code {code}: {output[-500:]}"]
             run_to_end(home)
             ends(pipelines(home, "track", "sync"))
-            held.row("the disk full from epoch 3 on", 1, lost + different(home, whole))
+            held.row(f"the disk {name} from epoch 3 on", 1, lost + different(home, whole))
     except PermissionError as error:
-        click.echo(f"the disk full: not tried, {error}")
+        click.echo(f"the disk {name}: not tried, {error}")
 
 
-# tracking servers
+# tracking stores
+
+
+def store_is_read_only(held: Held, home: Path, whole: Path) -> None:
+    """A local database on a disk that can't be written any more, until the run is over."""
+    disk = home.with_name("store")
+    disk.mkdir()
+    store = f"sqlite:///{disk / 'mlflow.db'}"
+    try:
+        process = pipelines(home, *COMMAND, MLFLOW_TRACKING_URI=store)
+        wait_until(lambda: newest(folder_of(home)) > "00002", process)
+        with read_only(disk):
+            code, output = ends(process, PATIENCE)
+        ends(pipelines(home, "track", "sync", MLFLOW_TRACKING_URI=store))
+        lost = [] if code == 0 and "records wait in" in output else [f"exit code {code}: {output[-500:]}"]
+        held.row("MLflow's database read-only", 1, lost + different(home, whole, store))
+    except PermissionError as error:
+        click.echo(f"MLflow's database read-only: not tried, {error}")
 
 
 def server_dies(held: Held, home: Path, whole: Path, server: TrackingServer) -> None:
@@ -259,7 +299,9 @@ def main(kills, seed):
         click.echo(f"undisturbed: {time.monotonic() - began:.0f} s")
         killed_again_and_again(held, place / "killed", whole, kills, chance)
         asked_to_stop(held, place / "stopped", whole, chance)
-        full_disk(held, place / "full", whole)
+        disk_fails(held, place / "full", whole, "full", full, "No space left on device")
+        disk_fails(held, place / "read-only", whole, "read-only", read_only, "Read-only file system")
+        store_is_read_only(held, place / "unwritable", whole)
         for title, fault in (("dying", server_dies), ("slow", server_is_slow)):
             server = TrackingServer(place / f"server-{title}")
             server.start()
