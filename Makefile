@@ -6,7 +6,7 @@ STORE = $(or $(CVAPPS_HOME),$(CURDIR)/var)
 python = $(VENV)/bin/python
 on_any_backend = tests/contract tests/classification tests/analysis tests/layers tests/losses tests/metrics tests/ops tests/visualization tests/parity/test_addons.py
 
-.PHONY: setup demo test test-all test-jax stress parity-addons parity-captum parity-foolbox parity-torch lint types check bench ui serve notebook readme requirements clean
+.PHONY: setup demo test test-all test-jax test-onnx test-ray stress parity-addons parity-captum parity-foolbox parity-torch lint types check bench ui serve notebook readme requirements clean
 
 setup: $(VENV)/ready
 
@@ -40,6 +40,17 @@ test-jax: .venv-jax/ready
 .venv-jax/ready: requirements-jax.txt
 	$(PYTHON) -m venv .venv-jax
 	.venv-jax/bin/python -m pip install -r $<
+	@touch $@
+
+test-onnx: .venv-onnx/ready
+	.venv-onnx/bin/python -m pytest tests/pipelines/test_onnx.py -m "slow or not slow"
+
+test-ray: .venv-ray/ready
+	.venv-ray/bin/python -m pytest -m ray
+
+.venv-onnx/ready .venv-ray/ready: .venv-%/ready: requirements.txt requirements-%.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install -r requirements.txt -r requirements-$*.txt
 	@touch $@
 
 parity-addons: setup .venv-addons/ready

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipelines import tracking
 from pipelines.endpoints import Endpoint
-from pipelines.onnx_model import write_onnx
+from pipelines.onnx_model import origin_of, said_origin, write_onnx
 from pipelines.publish import publishing
 from pipelines.saved_model import describe, stamp, write_saved_model
 from pipelines.stock_ops import check_operations
@@ -62,11 +62,13 @@ def export(uri: str, base: Path) -> Path:
 def export_onnx(uri: str, base: Path) -> Path:
     """A registered model to `base`/NAME/VERSION/model.onnx, as Triton's model repository has it.
 
-    Raises what `export` raises, and what `write_onnx` does.
+    One that is there and says that it is of this model is left: tf2onnx gives other names each time. Raises what
+    `export` raises, and what `write_onnx` does.
     """
     with tempfile.TemporaryDirectory(prefix="cvapps-") as scratch:
         registered, name, version = tracking.fetch_model(uri, Path(scratch, "model"))
-        folder = Path(base) / name / str(version)
-        with publishing(folder) as temporary:
-            write_onnx(registered, temporary / "model.onnx", name, version)
-    return folder / "model.onnx"
+        file = Path(base) / name / str(version) / "model.onnx"
+        if not file.exists() or said_origin(file) != origin_of(registered, name, version):
+            with publishing(file.parent) as temporary:
+                write_onnx(registered, temporary / file.name, name, version)
+    return file

@@ -10,6 +10,7 @@ same). It has no operator for some of TensorFlow's, as for the bits that pooling
 refused, by their names.
 """
 
+import hashlib
 import json
 import logging
 import re
@@ -47,12 +48,11 @@ def write_onnx(package: Path, file: Path, name: str, version: int) -> None:
     Raises ValueError without tf2onnx and ONNX Runtime, saying what to install, and for a model that ONNX has no
     operators for or that answers otherwise than its SavedModel.
     """
-    try:
+    with named_if_missing():
         import onnxruntime
         import tf2onnx
-    except ModuleNotFoundError as error:
-        raise ValueError(f"ONNX files need more packages ({error}): pip install -r requirements-onnx.txt") from error
-    description = {**describe(package / "serving"), "name": name, "version": version}
+    origin = origin_of(package, name, version)
+    description = json.loads(origin["cvapps"])
     model = float32_model(package / "data" / "model.keras")
     endpoint = ENDPOINTS[cvapps.model_info(model.name).task](description)
     pixels = tf.TensorSpec((None, *endpoint.size, 3), tf.float32, name="pixels")
@@ -64,7 +64,8 @@ def write_onnx(package: Path, file: Path, name: str, version: int) -> None:
     missing = sorted({node.op_type for node in proto.graph.node if f"{node.domain}:{node.op_type}" not in known})
     if missing:
         raise ValueError(f"{model.name} needs {missing}, for which ONNX has no operator")
-    proto.metadata_props.add(key="cvapps", value=json.dumps(description, ensure_ascii=False))
+    for key, value in origin.items():
+        proto.metadata_props.add(key=key, value=value)
     file.write_bytes(proto.SerializeToString(deterministic=True))
     ((_, inputs, output, expected),) = [one for one in recorded(package / "serving") if one[0] == "pixels"]
     picture = endpoint.prepare(tf.constant(inputs["pixels"][0]))[None].numpy()
@@ -74,6 +75,31 @@ def write_onnx(package: Path, file: Path, name: str, version: int) -> None:
     except Exception as error:  # ONNX Runtime has no class of its own for them all
         raise ValueError(f"ONNX Runtime can't run {model.name}: {error}") from error
     check_answer(answer, expected, description.get("rounding", Endpoint.rounding), f"{model.name} in ONNX Runtime")
+
+
+def origin_of(package: Path, name: str, version: int) -> dict[str, str]:
+    """What the file of a package says of itself: `cvapps`, what its server would say, and the `model`'s SHA-256."""
+    description = {**describe(package / "serving"), "name": name, "version": version}
+    return {
+        "cvapps": json.dumps(description, ensure_ascii=False),
+        "model": hashlib.sha256((package / "data" / "model.keras").read_bytes()).hexdigest(),
+    }
+
+
+def said_origin(file: Path) -> dict[str, str]:
+    """What an ONNX file says of its origin. Raises ValueError without the ONNX package, saying what to install."""
+    with named_if_missing():
+        import onnx
+    return {one.key: one.value for one in onnx.load(file).metadata_props}
+
+
+@contextmanager
+def named_if_missing() -> Iterator[None]:
+    """An import that fails says what to install."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ValueError(f"ONNX files need more packages ({error}): pip install -r requirements-onnx.txt") from error
 
 
 def onnx_operators() -> list[Any]:

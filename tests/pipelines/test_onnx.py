@@ -9,10 +9,10 @@ import tensorflow as tf
 import cvapps
 from pipelines import endpoints
 from pipelines import recipe as recipes
-from pipelines.export import package
+from pipelines.export import export_onnx, package
 from pipelines.onnx_model import OPSET, write_onnx
 from pipelines.recipe import model_settings
-from tests.pipelines.test_export import pictures, settled
+from tests.pipelines.test_export import SIZE, pictures, registered, settled  # noqa: F401
 from tests.tolerances import HALF, PARITY
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs requirements-onnx.txt")
@@ -97,6 +97,28 @@ def test_a_one_stage_detector(tmp_path):
     assert alone.sum() > 10
     np.testing.assert_array_equal(ours["classes"][alone], served["classes"].numpy()[alone])
     np.testing.assert_allclose(ours["boxes"][alone], served["boxes"].numpy()[alone], rtol=PARITY["rtol"], atol=0.05)
+
+
+@pytest.mark.slow
+def test_a_registered_model_is_exported_once(registered, tmp_path):  # noqa: F811
+    model, _, version = registered
+    file = export_onnx("models:/tiny_digits@champion", tmp_path)
+    assert file == tmp_path / "tiny_digits" / str(version) / "model.onnx"
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    images = pictures(2, *SIZE).astype(np.float32)
+    answer = dict(zip([one.name for one in session.get_outputs()], session.run(None, {"pixels": images}), strict=True))
+    logits = model(images).numpy()
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(answer["probabilities"], expected, **PARITY)
+    assert export_onnx(f"models:/tiny_digits/{version}", tmp_path) == file, "the same again is no error"
+    other = onnx.load(file)
+    other.metadata_props[0].value = "{}"
+    onnx.save(other, file)
+    with pytest.raises(FileExistsError, match="another content"):
+        export_onnx("models:/tiny_digits@champion", tmp_path)
+    with pytest.raises(ValueError, match="nobody"):
+        export_onnx("models:/tiny_digits@nobody", tmp_path)
+    assert [path.name for path in tmp_path.rglob("*.*")] == ["model.onnx"], "and leaves nothing behind"
 
 
 @pytest.mark.slow
