@@ -15,6 +15,14 @@ Hardware: a GPU of 24 GB for batches of 64, 6 days (the paper: one Titan X). Exp
 pictures by the maximum over 50 proposals of each (Noh et al. 2015, arXiv:1505.04366, Table 1; sections 4.2 and 6.1 have
 the stages). Steps, 20,000 and 40,000, and where the rate drops are the authors' solvers' (HyeonwooNoh/DeconvNet,
 training/). VGG-16's published weights for the encoder as in segnet_camvid. Not run here.
+
+What was run, on whole street scenes of CamVid, 244 to train and 63 held out, is a quarter as wide and from nothing, 16
+epochs, 25 minutes of one CPU core: 61.8 % of pixels and a mean IoU of 19.0 %; sky, buildings, trees and roads in their
+places, nothing small. Curves were still rising a little.
+
+    python -m pipelines train deconvnet_voc --set data.source=folder:PATH --set "settings.widths=(16,32,64,128,128)"
+        --set "settings.dense=(256,256)" --set data.batch=8 --set epochs=16 --set optimizer.learning_rate=0.02
+        --set schedule.name=poly
 """
 
 from pipelines.recipe import Data, Optimizer, Recipe, Schedule
