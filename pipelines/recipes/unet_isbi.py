@@ -12,6 +12,13 @@ Measured on one CPU core in 7 minutes, --set settings.width=16 --set epochs=50 -
 held-out slices whose borders are the labels' own; membranes come out thick, as the weights ask for. The paper's
 momentum, 30 epochs of it, gives 0.109, 0.412 and 0.208. The whole form has not been run here.
 
+The padded form, as narrow, on CamVid's 244 scenes to train and 63 held out, half as large, 16 epochs in 17 minutes of
+that core: 79.4 % of pixels and a mean IoU of 37.8 %, nearly all sky, road, buildings, most cars, half of the trees.
+
+    python -m pipelines train unet_isbi --set model=unet_padded --set data.source=folder:PATH --set settings.width=16
+        --set "data.size=(176, 240)" --set 'data.augment=("random_crop", "flip")' --set data.batch=4 --set loss=
+        --set epochs=16 --set optimizer.name=adamw --set schedule.name=cosine
+
 As in the paper (section 3): batch of one large tile, momentum 0.99, weights between cells with w0 = 10 and sigma = 5.
 The learning rate is ours, for the paper has none.
 """
