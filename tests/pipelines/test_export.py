@@ -24,7 +24,7 @@ from pipelines.endpoints import classification
 from pipelines.export import export, package
 from pipelines.saved_model import describe, stamp, write_saved_model
 from pipelines.tracking_server import tracking_uri
-from pipelines.warmup import REQUESTS, replay
+from pipelines.warmup import REQUESTS, check_answer, replay
 from tests.pipelines import capi
 from tests.pipelines.data.samples import png
 from tests.tolerances import EXACT, SAME_MATH
@@ -382,6 +382,19 @@ def test_replay_tells_another_network_from_this_one(plain_folder, tmp_path):
     (copy / "saved_model.pb").write_bytes(meta.SerializeToString())
     with pytest.raises(ValueError, match=rf"does not answer.* at most {rounding:.0%}"):
         replay(copy, rounding)
+
+
+def test_what_half_precision_rounds_of_nothing_is_no_other_answer():
+    """Masks of a picture without objects: logits around -8, of which bfloat16 keeps steps of 1/32 or 1/16."""
+    logits = np.random.default_rng(0).normal(-8, 0.5, (1, 56, 56)).astype(np.float32)
+    masks = 1 / (1 + np.exp(-logits))
+    rounded = 1 / (1 + np.exp(-(logits + 0.1)))
+    assert np.linalg.norm(rounded - masks) > 0.09 * np.linalg.norm(masks)
+    check_answer(rounded, masks, 0.03, "it")
+    check_answer(np.zeros((0, 3)), np.zeros((0, 3)), 0.03, "it")
+    for other in (masks + 0.001, np.where(masks > masks.mean(), 0.5, masks), np.full_like(masks, np.nan)):
+        with pytest.raises(ValueError, match="it does not answer as the model"):
+            check_answer(other, masks, 0.03, "it")
 
 
 @pytest.mark.parametrize("file", ["saved_model.pb", str(REQUESTS)])
