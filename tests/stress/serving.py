@@ -104,7 +104,10 @@ def report(title: str, tally: Tally, memory: int) -> bool:
 @click.command(help=__doc__.split("\n")[0])
 @click.option("--minutes", default=4.0, show_default=True, help="Of each of the two loads.")
 @click.option(
-    "--schemathesis", "fuzzer", type=click.Path(exists=True), help="The program, of an environment of its own."
+    "--schemathesis",
+    "fuzzer",
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True),  # it runs in a folder of its own
+    help="The program, of an environment of its own.",
 )
 def main(minutes: float, fuzzer: str | None) -> None:
     """Runs all phases."""
