@@ -72,7 +72,7 @@ def patches(outputs, shape):
     return {"mask": mask.astype("float32"), "score": np.array([1, -1, 1], "float32")}
 
 
-SIDES = (8, 12, 20, 32, 48, 64, 96, 128, 192, 288)  # of true boxes: one for each level of any detector
+SIDES = (8, 12, 20, 32, 48, 64, 96, 128, 192, 288, 336, 480)  # of true boxes: one for each level of any detector
 
 
 def instances(outputs, shape):
@@ -80,6 +80,7 @@ def instances(outputs, shape):
     height, width, _ = shape
     sides = np.array([side for side in SIDES if side <= min(height, width)])
     corner = np.random.default_rng(2).uniform(size=(3, len(sides), 2)) * (np.array([width, height]) - sides[:, None])
+    corner[:, sides == 336] = 0  # SSD512's map of two by two places has its middles there
     boxes = np.concatenate([corner, corner + sides[:, None]], axis=-1).astype("float32")
     x, y = np.arange(width) + 0.5, np.arange(height)[:, None] + 0.5
     x1, y1, x2, y2 = (ends[..., None, None] for ends in np.moveaxis(boxes, -1, 0))
@@ -95,7 +96,8 @@ def with_proposals(model, pictures):
         return pictures
     near = instances(None, pictures.shape[1:])["boxes"][:1] + np.array([1, 1, 3, 2], "float32")
     empty = model.input["proposals"].shape[1] - near.shape[1]
-    return {"image": pictures, "proposals": np.pad(np.repeat(near, 3, axis=0), [(0, 0), (0, empty), (0, 0)])}
+    near = np.repeat(near, len(pictures), axis=0)
+    return {"image": pictures, "proposals": np.pad(near, [(0, 0), (0, empty), (0, 0)])}
 
 
 def raw_numbers(model):
