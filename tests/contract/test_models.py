@@ -88,7 +88,7 @@ LONG = (  # beginnings of names: XLA takes a minute for their graphs, a SavedMod
     "deconvnet", "deepmask", "eigen_fergus", "fcn32s", "googlenet", "hed", "hrnet", "inception_", "mask_rcnn",
     "mobilenet_v2", "nasnet", "pidnet", "pspnet", "retinanet", "sharpmask", "shufflenet_v1", "vgg",
 )  # fmt: skip
-SHALLOW = ("fcn8s", "fcn16s", "fcn32s", "ssd")  # XLA takes a quarter of an hour for their step in float64
+SHALLOW = ("fcn8s", "fcn16s", "fcn32s", "ssd")  # wide maps: in float64 XLA took more than 13 minutes for fcn8s
 XLA_NEEDS = {  # bytes of the machine
     "deconvnet": 20 * 2**30,  # takes 17.5 GB and half an hour
     "nasnet_large": 32 * 2**30,  # with 18.8 GB taken its compiler was killed on a machine of 24

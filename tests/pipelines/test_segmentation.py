@@ -150,7 +150,7 @@ def test_endpoint_and_command_line(finished, recipe, tmp_path):
 def test_a_network_without_padding_is_judged_where_it_answers(recipe, rng):
     shorter = dataclasses.replace(recipe, settings={"padding": "valid"})
     data = open_data(shorter)
-    model = build_trainer(shorter, segmentation.TASK, data, 3, Workers()).model
+    model = trainer_of(shorter).model
     images, labels = next(iter(data.training_batches(0)))
     logits = model(images, training=False)
     assert logits.shape[1:3] == (20, 28)
@@ -166,7 +166,7 @@ def test_a_network_without_padding_is_judged_where_it_answers(recipe, rng):
 def test_auxiliary_logits_train_and_are_gone_afterwards(recipe):
     with_others = dataclasses.replace(recipe, settings={"auxiliary": True}, auxiliary_weight=0.4)
     data = open_data(with_others)
-    model = build_trainer(with_others, segmentation.TASK, data, 3, Workers()).model
+    model = trainer_of(with_others).model
     images, labels = next(iter(data.training_batches(0)))
     outputs = model(images, training=False)
     weights = median_frequency_weights(data.dataset.pixels).tolist()
@@ -192,9 +192,7 @@ def test_first_weights_come_by_layer_name(finished, recipe):
         ("imagenet", ValueError, "nobody publishes weights for pixelwise"),
     ):
         with pytest.raises(error, match=message):
-            build_trainer(
-                dataclasses.replace(recipe, initial=initial), segmentation.TASK, open_data(recipe), 3, Workers()
-            )
+            trainer_of(dataclasses.replace(recipe, initial=initial))
     with pytest.raises(ValueError, match="no layer whose name begins with 'stem'"):
         trainer_of(dataclasses.replace(recipe, frozen=("stem",)))
 
@@ -210,8 +208,6 @@ def test_statistics_count_pixels(recipe, tmp_path, capsys):
 
 def test_what_does_not_fit(recipe):
     with pytest.raises(ValueError, match="the data has 3 classes, pixelwise is given 5"):
-        build_trainer(
-            dataclasses.replace(recipe, settings={"num_classes": 5}), segmentation.TASK, open_data(recipe), 3, Workers()
-        )
+        trainer_of(dataclasses.replace(recipe, settings={"num_classes": 5}))
     with pytest.raises(ValueError, match=r"no loss of a segmenter is called 'median'; .*median_frequency"):
         trainer_of(dataclasses.replace(recipe, loss="median"))
