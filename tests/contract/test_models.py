@@ -66,9 +66,9 @@ SMALL = {  # settings of a row by default: a block of each kind shows what the o
     "retinanet_resnet50": dict(backbone="resnet18", detections=8),
     "single_object_resnet50": dict(backbone="resnet18", reduce=8, dense=(16,)),
     "segnet_basic": dict(widths=(8, 8, 8, 8)),
+    "sharpmask": dict(backbone="vgg11", encoding=128),  # of narrow maps some places are dark in every picture
     "shufflenet_v1_g2_x0_25": dict(depths=(2, 2, 2)),
     "shufflenet_v2_x0_5": dict(depths=(2, 2, 2)),
-    "sharpmask": dict(backbone="vgg11", encoding=128),  # of narrow maps some places are dark in every picture
     "unet": dict(width=4, depth=2),
     "vgg11": dict(dense=(64, 64)),
 }

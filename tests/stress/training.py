@@ -244,17 +244,16 @@ def disk_fails(held: Held, place: Path, whole: Path, name: str, fault: Callable,
 
 def store_is_read_only(held: Held, home: Path, whole: Path) -> None:
     """A local database on a disk that can't be written any more, until the run is over."""
-    disk = home.with_name("store")
-    disk.mkdir()
-    store = f"sqlite:///{disk / 'mlflow.db'}"
     try:
-        process = pipelines(home, *COMMAND, MLFLOW_TRACKING_URI=store)
-        wait_until(lambda: newest(folder_of(home)) > "00002", process)
-        with read_only(disk):
-            code, output = ends(process, PATIENCE)
-        ends(pipelines(home, "track", "sync", MLFLOW_TRACKING_URI=store))
-        lost = [] if code == 0 and "records wait in" in output else [f"exit code {code}: {output[-500:]}"]
-        held.row("MLflow's database read-only", 1, lost + different(home, whole, store))
+        with small_disk(home.with_name("store")) as disk:
+            store = f"sqlite:///{disk / 'mlflow.db'}"
+            process = pipelines(home, *COMMAND, MLFLOW_TRACKING_URI=store)
+            wait_until(lambda: newest(folder_of(home)) > "00002", process)
+            with read_only(disk):
+                code, output = ends(process, PATIENCE)
+            ends(pipelines(home, "track", "sync", MLFLOW_TRACKING_URI=store))
+            lost = [] if code == 0 and "records wait in" in output else [f"exit code {code}: {output[-500:]}"]
+            held.row("MLflow's database read-only", 1, lost + different(home, whole, store))
     except PermissionError as error:
         click.echo(f"MLflow's database read-only: not tried, {error}")
 
