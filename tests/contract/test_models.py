@@ -308,7 +308,8 @@ def test_batch_of_three_is_three_batches_of_one(name):
 def test_trains_in_mixed_precision(name, policy):
     keras.config.set_dtype_policy(policy)
     model = build(name)
-    optimizer = keras.optimizers.SGD(1e-4)  # small: through 154 layers one of 1e-3 leaves float16's range
+    # small: through 154 layers one of 1e-3 leaves float16's range, through SSD's, whose loss begins at 4669, one of 1e-4
+    optimizer = keras.optimizers.SGD(1e-5)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0  # the batch's statistics: the first moving ones normalize too little for float16
