@@ -4,8 +4,9 @@
 
 Each is given the same float32 batch of pictures, already of the network's size, and two threads. "exported graph" is
 the SavedModel of `pipelines/saved_model.py` (weights frozen, batch normalization folded) in a session, as in TensorFlow
-Serving; it checks, prepares and sorts as well. ONNX Runtime and OpenVINO run the file that `pipelines/onnx_model.py`
-writes; what isn't installed is left out (requirements-onnx.txt).
+Serving; it checks, prepares and sorts as well. "in bfloat16" is that of a recipe of mixed_bfloat16, less exact than the
+others. ONNX Runtime and OpenVINO run the file that `pipelines/onnx_model.py` writes; what isn't installed is left out
+(requirements-onnx.txt).
 """
 
 import tempfile
@@ -25,7 +26,9 @@ from pipelines.export import package
 from pipelines.onnx_model import write_onnx
 
 THREADS = 2
-OURS = "exported graph"
+OURS, HALF = "exported graph", "in bfloat16"
+APART = {HALF: dict(rtol=0.2, atol=1e-4)}  # of probabilities; of all others:
+CLOSE = dict(rtol=1e-3, atol=1e-4)
 
 
 def exported(folder: Path) -> Callable[[np.ndarray], object]:
@@ -56,15 +59,30 @@ def openvino(file: Path) -> Callable[[np.ndarray], object]:
     return lambda images: compiled({"pixels": images})["probabilities"]
 
 
-def servers(model: keras.Model, scratch: Path) -> dict[str, Callable[[np.ndarray], object]]:
-    """Every way to serve the model that is installed, by name; each gives probabilities."""
+def packed(model: keras.Model, folder: Path) -> None:
+    """Writes what a run of it would register."""
     size, names = model.input_shape[1:3], tuple(map(str, range(model.output_shape[1])))
     sample = np.random.default_rng(0).uniform(0, 255, (2, *size, 3))
-    endpoint = classification(names, size, 1.0)
-    package(model, scratch / "package", endpoint, name="model", metadata={"recipe": {}}, sample=sample)
+    package(model, folder, classification(names, size, 1.0), name="model", metadata={"recipe": {}}, sample=sample)
+
+
+def in_bfloat16(model: keras.Model) -> keras.Model:
+    """The same network and weights, as a recipe of mixed_bfloat16 has it."""
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    half = cvapps.create_model(model.name)
+    keras.config.set_dtype_policy("float32")
+    half.set_weights(model.get_weights())
+    return half
+
+
+def servers(model: keras.Model, scratch: Path) -> dict[str, Callable[[np.ndarray], object]]:
+    """Every way to serve the model that is installed, by name; each gives probabilities."""
+    packed(model, scratch / "package")
+    packed(in_bfloat16(model), scratch / "half")
     graph = tf.function(lambda images: tf.nn.softmax(model(images, training=False)))
     ways = {
         OURS: exported(scratch / "package" / "serving"),
+        HALF: exported(scratch / "half" / "serving"),
         "model.predict": lambda images: tf.nn.softmax(model.predict(images, verbose=0)),
         "tf.function": lambda images: graph(tf.constant(images)).numpy(),
     }
@@ -96,7 +114,7 @@ def main(name: str, rounds: int) -> None:
             images = np.random.default_rng(batch).uniform(0, 255, (batch, *model.input_shape[1:])).astype(np.float32)
             expected = np.asarray(ways["tf.function"](images))
             for way, run in ways.items():
-                np.testing.assert_allclose(np.asarray(run(images)), expected, rtol=1e-3, atol=1e-4, err_msg=way)
+                np.testing.assert_allclose(np.asarray(run(images)), expected, **APART.get(way, CLOSE), err_msg=way)
             runs = {way: lambda run=run, images=images: run(images) for way, run in ways.items()}
             found[batch] = seconds_in_turn(runs, rounds)
         click.echo(f"{name}, {THREADS} threads, median of {rounds} rounds in turns")
