@@ -114,7 +114,8 @@ ONE_SIZE = {
 }
 OTHER_TASKS = {*cvapps.list_models()} - {*cvapps.list_models(task="classification")}
 NO_FEATURES = dict.fromkeys({*ONE_SIZE, *OTHER_TASKS}, "not a backbone")
-EVERY = 2000  # more regions than a small picture has
+EVERY = 2000  # more anchors than a small picture has
+FEW = 20  # proposals, with which the masks of all 2,000 places took XLA more than 22 GB
 LAYER_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
@@ -182,8 +183,10 @@ def without_chance(defaults):
     if "sampling" in defaults:
         found["sampling"] = replace(defaults["sampling"], count=EVERY, fraction=1.0)
         if hasattr(defaults["propose"], "sampling"):
-            every = replace(defaults["propose"].sampling, count=EVERY, fraction=1.0)
-            found["propose"] = replace(defaults["propose"], sampling=every, after=(20, 20))
+            anchors = replace(defaults["propose"].sampling, count=EVERY, fraction=1.0)
+            found["propose"] = replace(defaults["propose"], sampling=anchors, after=(FEW, FEW))
+            # and the true boxes: XLA gives each place of a sample, filled or not, all layers of the heads
+            found["sampling"] = replace(found["sampling"], count=2 * FEW)
     return found
 
 
