@@ -115,7 +115,7 @@ ONE_SIZE = {
 OTHER_TASKS = {*cvapps.list_models()} - {*cvapps.list_models(task="classification")}
 NO_FEATURES = dict.fromkeys({*ONE_SIZE, *OTHER_TASKS}, "not a backbone")
 EVERY = 2000  # more anchors than a small picture has
-FEW = 20  # proposals, with which the masks of all 2,000 places took XLA more than 22 GB
+FEW = 20  # proposals: XLA gives each place for one all layers of the heads, filled or not, and 2,000 took it 22 GB
 LAYER_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
@@ -181,12 +181,11 @@ def without_chance(defaults):
     """Settings that leave nothing to draw, for XLA draws other numbers: no dropout, every region."""
     found = {"dropout": 0.0} if "dropout" in defaults else {}
     if "sampling" in defaults:
-        found["sampling"] = replace(defaults["sampling"], count=EVERY, fraction=1.0)
-        if hasattr(defaults["propose"], "sampling"):
-            anchors = replace(defaults["propose"].sampling, count=EVERY, fraction=1.0)
-            found["propose"] = replace(defaults["propose"], sampling=anchors, after=(FEW, FEW))
-            # and the true boxes: XLA gives each place of a sample, filled or not, all layers of the heads
-            found["sampling"] = replace(found["sampling"], count=2 * FEW)
+        found["sampling"] = replace(defaults["sampling"], count=2 * FEW, fraction=1.0)  # the true boxes are among them
+        propose, few = defaults["propose"], {"count": FEW}
+        if hasattr(propose, "sampling"):
+            few = {"sampling": replace(propose.sampling, count=EVERY, fraction=1.0), "after": (FEW, FEW)}
+        found["propose"] = replace(propose, **few)
     return found
 
 
