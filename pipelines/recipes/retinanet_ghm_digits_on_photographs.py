@@ -5,7 +5,9 @@
 As retinanet_digits_on_photographs but for the two losses (Li, Liu & Wang 2019, arXiv:1811.05181), whose averages over
 the gradients' densities are in the checkpoint as well. It begins with the weights of the newest finished run of that
 recipe.
-Not run here.
+Measured with seed 0 on the held-out pictures, in twelve minutes of a core, from RetinaNet's run of seven epochs (AP
+0.708, AP50 0.907): AP 0.688, AP50 0.893, AP75 0.790. So it gains nothing here, where little is mislabelled. The losses
+held out are no measure: a batch's own densities weigh them (of classes 0.563 and 0.685 after the two epochs).
 """
 
 from dataclasses import replace

@@ -2,10 +2,12 @@
 
     python -m pipelines train yolo_v1_digits_on_photographs
 
-Behind the small ResNet of retinanet_digits_on_photographs, here with a last stride of 16, two convolutions and 8x8
-cells of 16 pixels, where the paper (Redmon et al. 2015, arXiv:1506.02640) has its own network and 7x7 of 64. A cell has
-one class, so of two digits whose middles lie in one cell no more than one can be found. The backbone begins with the
-weights of the newest finished run of that recipe, where the paper's begins with ImageNet's.
+Behind the small ResNet of retinanet_digits_on_photographs two convolutions and 4x4 cells of 32 pixels, where the paper
+(Redmon et al. 2015, arXiv:1506.02640) has its own network and 7x7 of 64. A cell has one class, so of two digits whose
+middles lie in one cell no more than one can be found. The hidden layer has a quarter of the paper's units, and drops a
+tenth of them instead of half: what a digit looks like must be learned for each cell anew. With 8x8 cells of 16 pixels
+and half of 512 units dropped, AP was 0.008 after two epochs. The backbone begins with the weights of the newest finished
+run of that recipe, where the paper's begins with ImageNet's.
 Not run here.
 """
 
@@ -19,14 +21,15 @@ RECIPE: Recipe = replace(
     model="yolo_v1",
     settings={
         "backbone": "resnet18",
-        "backbone_settings": {"depths": (1, 1, 1, 1), "output_stride": 16},
+        "backbone_settings": {"depths": (1, 1, 1, 1)},
         "pixels": "imagenet",
-        "neck.width": 256,
+        "neck.width": 128,
         "neck.strides": (1, 1),
         "neck.norm": "batch",
-        "head.hidden": 512,
-        "anchors": {16: ((-64, -64, 64, 64),) * 2},
+        "head.hidden": 1024,
+        "head.dropout": 0.1,
+        "anchors": {32: ((-64, -64, 64, 64),) * 2},
     },
-    epochs=2,
+    epochs=6,
     initial="run:retinanet_digits_on_photographs",
 )
