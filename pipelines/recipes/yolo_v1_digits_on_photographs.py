@@ -6,8 +6,8 @@ Behind the small ResNet of retinanet_digits_on_photographs two convolutions and 
 (Redmon et al. 2015, arXiv:1506.02640) has its own network and 7x7 of 64. A cell has one class, so of two digits whose
 middles lie in one cell no more than one can be found. The hidden layer has a quarter of the paper's units, and drops a
 tenth of them instead of half: what a digit looks like must be learned for each cell anew. With 8x8 cells of 16 pixels
-and half of 512 units dropped, AP was 0.008 after two epochs. The backbone begins with the weights of the newest finished
-run of that recipe, where the paper's begins with ImageNet's.
+and half of 512 units dropped, AP was 0.008 after two epochs. The backbone begins with the weights of the newest
+finished run of that recipe, where the paper's begins with ImageNet's.
 Not run here.
 """
 
