@@ -1,9 +1,10 @@
 """The properties that every registered model has: one small row of each family by default, all rows under `-m slow`."""
 
+import inspect
 import re
 from collections import Counter
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import keras
 import numpy as np
@@ -180,6 +181,11 @@ def values(variables):
 def without_chance(defaults):
     """Settings that leave nothing to draw, for XLA draws other numbers: no dropout, every region."""
     found = {"dropout": 0.0} if "dropout" in defaults else {}
+    head = defaults.get("head")
+    if hasattr(head, "dropout"):
+        found["head"] = replace(head, dropout=0.0)
+    elif callable(head) and "dropout" in inspect.signature(head).parameters:
+        found["head"] = partial(head, dropout=0.0)
     if "sampling" in defaults:
         found["sampling"] = replace(defaults["sampling"], count=2 * FEW, fraction=1.0)  # the true boxes are among them
         propose, few = defaults["propose"], {"count": FEW}
