@@ -1,4 +1,4 @@
-"""YOLO v1 on handwritten digits over photographs: 128x128 pixels, on one CPU core, after RetinaNet.
+"""YOLO v1 on handwritten digits over photographs: 128x128 pixels, on one CPU core, after SSD.
 
     python -m pipelines train yolo_v1_digits_on_photographs
 
@@ -7,7 +7,7 @@ Behind the small ResNet of retinanet_digits_on_photographs two convolutions and 
 middles lie in one cell no more than one can be found. The hidden layer has a quarter of the paper's units, and drops a
 tenth of them instead of half: what a digit looks like must be learned for each cell anew. With 8x8 cells of 16 pixels
 and half of 512 units dropped, AP was 0.008 after two epochs. The backbone begins with the weights of the newest
-finished run of that recipe, where the paper's begins with ImageNet's.
+finished run of ssd_digits_on_photographs, whose last map tells digits too, where the paper's begins with ImageNet's.
 Not run here.
 """
 
@@ -30,6 +30,7 @@ RECIPE: Recipe = replace(
         "head.dropout": 0.1,
         "anchors": {32: ((-64, -64, 64, 64),) * 2},
     },
-    epochs=6,
-    initial="run:retinanet_digits_on_photographs",
+    epochs=5,
+    optimizer=replace(retinanet.RECIPE.optimizer, learning_rate=5e-4),
+    initial="run:ssd_digits_on_photographs",
 )
