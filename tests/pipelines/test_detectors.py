@@ -142,7 +142,8 @@ def test_a_detector_learns_by_turns():
 def test_mask_rcnn_of_512_pixels_needs_less_than_eight_gigabytes(tmp_path, precision):
     """Two steps of two pictures, whole: validation and export too."""
     source = f"data.source=coco:{coco_folder(tmp_path / 'coco')}"
-    short = ("data.size=(512, 512)", "data.batch=2", "epochs=1", "epoch_steps=2", "initial=")
+    short = ("data.size=(512, 512)", "data.batch=2", "epochs=1", "epoch_steps=2")
+    short += ("initial=", "optimizer.clip_norm=1")  # random weights instead of published ones have enormous gradients
     changes = (source, *short, f"precision={precision}")
     arguments = [word for change in changes for word in ("--set", change)]
     code, output = ends(pipelines(tmp_path, "train", "mask_rcnn_resnet50_coco", *arguments), 1500)
