@@ -309,7 +309,7 @@ def test_a_killed_sweep_goes_on_in_the_run_of_its_trial(tmp_path, monkeypatch):
     for number in (1, 3, 6):  # in the middle of these trials
         process = command(tmp_path / "killed", *trials)
         deadline = time.monotonic() + 300
-        while not list((tmp_path / "killed").glob(f"runs/*-{number}/1/state*")):
+        while not list((tmp_path / "killed").glob(f"runs/*-{number}/1/checkpoints/[0-9]*.npz")):
             assert process.poll() is None, process.communicate()[0]
             assert time.monotonic() < deadline
             time.sleep(0.02)
