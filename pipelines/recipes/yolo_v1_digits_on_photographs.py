@@ -30,7 +30,9 @@ RECIPE: Recipe = replace(
         "head.dropout": 0.1,
         "anchors": {32: ((-64, -64, 64, 64),) * 2},
     },
-    epochs=5,
-    optimizer=replace(retinanet.RECIPE.optimizer, learning_rate=5e-4),
+    data=replace(retinanet.RECIPE.data, batch=16),
+    epochs=15,
     initial="run:ssd_digits_on_photographs",
+    frozen=("stem", "stage2", "stage3", "stage4"),
+    precision="mixed_bfloat16",
 )
