@@ -27,7 +27,7 @@ from pipelines.tracking_server import tracking_uri
 from pipelines.warmup import REQUESTS, check_answer, replay
 from tests.pipelines import capi
 from tests.pipelines.data.samples import png
-from tests.tolerances import EXACT, SAME_MATH
+from tests.tolerances import EXACT, HALF, REORDERED, SAME_MATH
 
 CLASSES = ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "größter Lkw")
 SIZE, CROP = (32, 32), 0.875
@@ -496,4 +496,5 @@ def test_resnet50_at_its_own_size(policy, tmp_path):
     folder = write(model, tmp_path / "1", class_names=labels, size=size, eval_crop=0.875, sample=pictures(2, *size))
     weights = sum(v.numpy().nbytes for v in model.weights)
     assert folder_bytes(folder) < 1.2 * weights + GRAPH_BYTES + 600_000
-    check_all_signatures(model, folder, size, tmp_path, SAME_MATH)
+    # the loader fuses convolutions with what follows them, where this process rounds in between
+    check_all_signatures(model, folder, size, tmp_path, REORDERED if policy == "float32" else HALF)
