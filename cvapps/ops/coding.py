@@ -56,7 +56,7 @@ def encode_cell(boxes, points, stride, size):
     centre, sides = _sides(boxes)
     place = ops.subtract(centre, ops.cast(points, "float32")) / stride + 0.5
     roots = ops.sqrt(sides / ops.flip(ops.cast(size, "float32"), axis=-1))
-    return ops.concatenate([place, roots + ops.zeros_like(place)], axis=-1)  # the points may have more axes
+    return ops.concatenate([place, plus(roots, ops.zeros_like(place))], axis=-1)  # the points may have more axes
 
 
 def decode_cell(numbers, points, stride, size):
@@ -64,7 +64,7 @@ def decode_cell(numbers, points, stride, size):
     place, root = ops.split(ops.cast(numbers, "float32"), 2, axis=-1)
     centre = plus(ops.cast(points, "float32"), (place - 0.5) * stride)
     sides = ops.square(root) * ops.flip(ops.cast(size, "float32"), axis=-1)
-    return from_cxcywh(ops.concatenate([centre, sides + ops.zeros_like(centre)], axis=-1))
+    return from_cxcywh(ops.concatenate([centre, plus(sides, ops.zeros_like(centre))], axis=-1))
 
 
 def encode_logistic(boxes, anchors, stride):
