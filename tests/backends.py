@@ -1,7 +1,18 @@
-"""Derivatives and compiled calls on whichever backend the tests run."""
+"""Derivatives, compiled calls and double precision on whichever backend the tests run."""
+
+from contextlib import nullcontext
 
 import keras
 import numpy as np
+
+
+def double_precision():
+    """A context in which float64 is float64: JAX makes float32 of it otherwise."""
+    if keras.backend.backend() == "tensorflow":
+        return nullcontext()
+    import jax
+
+    return jax.enable_x64(True)
 
 
 def compiled(function):

@@ -13,6 +13,8 @@ import numpy as np
 import psutil
 import pytest
 
+from tests.backends import double_precision
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 ROOM_FOR_GARBAGE = 2**29  # bytes
 
@@ -48,6 +50,14 @@ def _fresh_world(_sweeper):
     keras.config.set_dtype_policy("float32")
     keras.utils.clear_session(free_memory=False)
     _sweeper.sweep()
+
+
+@pytest.fixture
+def float64():
+    """Layers compute in float64."""
+    keras.config.set_dtype_policy("float64")
+    with double_precision():
+        yield
 
 
 @pytest.fixture

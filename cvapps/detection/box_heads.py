@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import keras
 from keras import initializers, layers, ops
 
+from cvapps.detection.answer import best_rows, rows_spec
 from cvapps.detection.proposals import height_and_width
-from cvapps.detection.samples import taken
 from cvapps.ops import boxes, coding
 from cvapps.ops.suppression import nms
 
@@ -76,11 +76,11 @@ class RegionDetections(keras.Operation):
         valid = ops.logical_and(ops.reshape(large, (-1, count * classes)), scores > self.score)
         number = ops.zeros_like(scores, dtype="int32") + ops.tile(ops.arange(classes, dtype="int32"), (count,))
         kept, filled = nms(found, scores, valid, self.overlap, self.count, number)
-        return {
-            "boxes": ops.where(filled[..., None], taken(found, kept), 0.0),
-            "scores": ops.where(filled, ops.take_along_axis(scores, kept, axis=1), 0.0),
-            "classes": ops.where(filled, ops.take_along_axis(number, kept, axis=1), -1),
-        }
+        return best_rows(found, scores, number, kept, filled)
+
+    def compute_output_spec(self, image, regions, logits, deltas):
+        """(N, count, 4), (N, count) and int32 (N, count)."""
+        return rows_spec(image.shape[0], self.count)
 
     def get_config(self):
         """The constructor's arguments."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import keras
 from keras import layers, ops
 
+from cvapps.detection.answer import best_rows, rows_spec
 from cvapps.ops import boxes, coding
 from cvapps.ops.anchors import tile
 from cvapps.ops.suppression import nms
@@ -150,20 +151,11 @@ class Detections(layers.Layer):
         kept, valid = nms(
             found, scores, scores > self.score_threshold, self.nms_threshold, self.detections, classes=labels
         )
-        return {
-            "boxes": ops.where(valid[..., None], ops.take_along_axis(found, kept[..., None], axis=1), 0.0),
-            "scores": ops.where(valid, ops.take_along_axis(scores, kept, axis=1), 0.0),
-            "classes": ops.where(valid, ops.take_along_axis(labels, kept, axis=1), -1),
-        }
+        return best_rows(found, scores, labels, kept, valid)
 
     def compute_output_spec(self, image, raw, levels):
         """(N, H, W, 3), raw numbers, anchors -> {"boxes": (N, D, 4), "scores": (N, D), "classes": int32 (N, D)}."""
-        shape = (image.shape[0], self.detections)
-        return {
-            "boxes": keras.KerasTensor((*shape, 4), "float32"),
-            "scores": keras.KerasTensor(shape, "float32"),
-            "classes": keras.KerasTensor(shape, "int32"),
-        }
+        return rows_spec(image.shape[0], self.detections)
 
     def get_config(self):
         """The constructor's settings; of functions their registered names."""

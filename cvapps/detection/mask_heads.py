@@ -50,6 +50,10 @@ class ClassMasks(keras.Operation):
         own = ops.reshape(own, (-1, classes.shape[1], *logits.shape[1:3]))
         return ops.where(classes[..., None, None] >= 0, own, 0.0)
 
+    def compute_output_spec(self, logits, classes):
+        """(N, D, M, M), told to Keras rather than traced: JAX can't divide an unknown number of rows."""
+        return keras.KerasTensor((*classes.shape, *logits.shape[1:3]), logits.dtype)
+
 
 def of_class(logits, labels):
     """The channel of each region's class: (R, M, M, 1 + K), int32 (R,) -> (R, M, M)."""

@@ -69,6 +69,10 @@ class Proposals(keras.Operation):
         kept, filled = nms(found, scores, valid, self.overlap, self.after, ops.concatenate(maps, axis=1))
         return ops.where(filled[..., None], taken(found, kept), 0.0)
 
+    def compute_output_spec(self, image, objectness, deltas):
+        """(N, after, 4), told to Keras rather than traced: JAX can't tile a map of unknown size."""
+        return keras.KerasTensor((image.shape[0], self.after, 4), "float32")
+
     def get_config(self):
         """The constructor's arguments."""
         own = dict(strides=self.strides, cells=self.cells, offset=self.offset, before=self.before, after=self.after)

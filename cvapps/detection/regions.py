@@ -7,6 +7,13 @@ from cvapps.ops.regions import pyramid_roi_align
 from cvapps.ops.roi_pool import roi_pool
 
 
+def grids(boxes, size, maps):
+    """What is read of boxes (N, R, 4), told to Keras rather than traced: JAX can't flatten an unknown number."""
+    pictures, regions, _ = boxes.shape
+    count = None if None in (pictures, regions) else pictures * regions
+    return keras.KerasTensor((count, size, size, maps[0].shape[-1]), maps[0].dtype)
+
+
 @keras.saving.register_keras_serializable("cvapps")
 class RoIPool(keras.Operation):
     """Maxima over size x size bins of one map. Girshick 2015, arXiv:1504.08083, section 2.1."""
@@ -19,6 +26,10 @@ class RoIPool(keras.Operation):
         """(N, R, 4), a list of one map (N, H, W, C) -> (N R, size, size, C)."""
         found = roi_pool(maps[0], boxes, 2 ** int(self.levels[0][1:]), self.size)
         return ops.reshape(found, (-1, *found.shape[2:]))
+
+    def compute_output_spec(self, boxes, maps):
+        """(N R, size, size, C)."""
+        return grids(boxes, self.size, maps)
 
     def get_config(self):
         """The constructor's arguments."""
@@ -37,6 +48,10 @@ class RoIAlign(keras.Operation):
         """(N, R, 4), maps (N, h, w, C) by level -> (N R, size, size, C)."""
         found = pyramid_roi_align(dict(zip(self.levels, maps, strict=True)), boxes, self.size, self.sampling)
         return ops.reshape(found, (-1, *found.shape[2:]))
+
+    def compute_output_spec(self, boxes, maps):
+        """(N R, size, size, C)."""
+        return grids(boxes, self.size, maps)
 
     def get_config(self):
         """The constructor's arguments."""

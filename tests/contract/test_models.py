@@ -300,10 +300,10 @@ def test_one_step_moves_every_trainable_weight(name):
     assert [v.path for v, m in zip(model.trainable_variables, moved, strict=True) if not m] == []
 
 
+@pytest.mark.usefixtures("float64")
 @every_row
 def test_batch_of_three_is_three_batches_of_one(name):
     """In float64, for depth magnifies roundings: through wide_resnet101_2 to 2e-4 in float32."""
-    keras.config.set_dtype_policy("float64")
     model = build(name)
     normalize_pictures(model, name)
     alone = zip(*(numbers(model, name, pictures(name)[i : i + 1]) for i in range(3)), strict=True)
@@ -337,6 +337,7 @@ def test_trains_in_mixed_precision(name, policy):
     assert {op.compute_dtype for op in model.layers} > {policy.removeprefix("mixed_")}
 
 
+@pytest.mark.usefixtures("float64")
 @every_row_by_graph
 def test_xla_compiles_training(name):
     """The same loss of a step as without XLA, and the same update of all weights, in float64 but for WIDE rows.
@@ -366,13 +367,13 @@ def test_xla_compiles_training(name):
     assert apart <= tolerances.PARITY["rtol"] * size
 
 
+@pytest.mark.usefixtures("float64")
 @pytest.mark.skipif(not TENSORFLOW, reason="a SavedModel is TensorFlow's")
 @every_row_by_graph
 def test_saved_model_is_equal(name, tmp_path):
     """In float64, as batches are compared."""
     import tensorflow as tf
 
-    keras.config.set_dtype_policy("float64")
     model = build(name)
     normalize_pictures(model, name)
     x = keras.tree.map_structure(tf.constant, inputs(model, name))
@@ -412,10 +413,10 @@ def test_features_have_their_strides(name):
         assert names == classifier[: len(names)]
 
 
+@pytest.mark.usefixtures("float64")
 @any_size
 def test_takes_any_picture_size(name):
     """One model with open sizes gives what a model made for the size gives; in float64, as batches are compared."""
-    keras.config.set_dtype_policy("float64")
     classes = {"num_classes": None} if name.startswith(PLACES) else {}
     opened = build(name, input_shape=(None, None, 3), **classes)
     normalize_pictures(opened, name)
