@@ -5,13 +5,18 @@ from collections.abc import Callable, Mapping
 from statistics import median
 
 
-def seconds_in_turn(runs: Mapping[str, Callable], rounds: int, warm_up: int = 2) -> dict[str, float]:
-    """Median seconds of each run over the rounds; the first `warm_up` rounds trace, compile and are not counted."""
+def seconds_in_turn(runs: Mapping[str, Callable], rounds: int, warm_up: int = 2, in_a_row: int = 1) -> dict[str, float]:
+    """Median seconds of each run over the rounds; the first `warm_up` rounds trace, compile and are not counted.
+
+    A turn is `in_a_row` runs, of which the first isn't counted where there are more: it finds the caches full of
+    another's data and another's threads still spinning.
+    """
     times: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(rounds + warm_up):
         for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            if turn >= warm_up:
-                times[name].append(time.perf_counter() - start)
+            for place in range(in_a_row):
+                start = time.perf_counter()
+                run()
+                if turn >= warm_up and (place or in_a_row == 1):
+                    times[name].append(time.perf_counter() - start)
     return {name: median(found) for name, found in times.items()}

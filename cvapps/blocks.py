@@ -7,6 +7,7 @@ import keras
 from keras import layers, ops
 
 from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization
+from cvapps.layers.rescaling import Rescaling
 
 Pixels = Literal["imagenet", "centred", "caffe", "bvlc", "ssd", "unit", "raw"]
 PIXELS = {  # what published weights were trained on: (mean, deviation) of RGB in [0, 255]
@@ -38,7 +39,7 @@ def rescale(image, pixels: Pixels = "imagenet", name="rescale"):
     mean, deviation = PIXELS[pixels]
     scale = [1 / d for d in deviation]
     offset = [-m / d for m, d in zip(mean, deviation, strict=True)]
-    return layers.Rescaling(scale, offset, dtype="float32", name=name)(image)
+    return Rescaling(scale, offset, dtype="float32", name=name)(image)
 
 
 def picture(input_shape, pixels: Pixels = "imagenet", smallest=1):

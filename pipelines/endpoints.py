@@ -35,7 +35,7 @@ class Endpoint:
     """One way to answer; `size` is the height and width that the network is given."""
 
     size: tuple[int, int]
-    prepare: Callable[[tf.Tensor], tf.Tensor]  # the validation transform: any [H, W, 3] -> float32 [h, w, 3]
+    transform: Callable[[tf.Tensor], tf.Tensor]  # any picture [H, W, 3] -> float32 [h, w, 3], as in validation
     answer: Callable[[Any, tf.Tensor], Outputs]
     """What the network gives of a batch, and its pictures' heights and widths as they came, int32 [N, 2]."""
     compared: str  # the answer by whose numbers two graphs are the same
@@ -44,6 +44,17 @@ class Endpoint:
     outputs: int  # channels that the network must have
     examples: str | None = None  # the answer that holds TensorFlow Serving's scores of the classes, if it has such
     rounding: float = 0.03  # of the compared answer's norm: another device sums in another order, half precision shows
+    cropped: bool = False  # whether the transform cuts what has the network's size, which stays as it is otherwise
+
+    def prepare(self, picture: tf.Tensor) -> tf.Tensor:
+        """One picture [H, W, 3] as the network is given it, float32 [h, w, 3].
+
+        Of the network's size it isn't resampled, which would give the same a millisecond later.
+        """
+        if self.cropped:
+            return self.transform(picture)
+        same = tf.reduce_all(tf.shape(picture)[:2] == self.size)
+        return tf.cond(same, lambda: tf.cast(picture, tf.float32), lambda: self.transform(picture))
 
 
 def classification(class_names: Sequence[str], size: tuple[int, int], eval_crop: float) -> Endpoint:
@@ -58,13 +69,11 @@ def classification(class_names: Sequence[str], size: tuple[int, int], eval_crop:
             labels=labels[:, 0], probabilities=scores, top_labels=labels, top_probabilities=best, top_classes=classes
         )
 
-    def prepare(picture: tf.Tensor) -> tf.Tensor:
-        if eval_crop != 1:
-            return fit(picture, size, eval_crop)
-        return unless_of_size(partial(fit, size=size), picture, size)
-
     preprocessing = dict(size=list(size), eval_crop=eval_crop)
-    return Endpoint(size, prepare, answer, "probabilities", preprocessing, names, len(names), "probabilities")
+    transform, cropped = partial(fit, size=size, eval_crop=eval_crop), eval_crop != 1
+    return Endpoint(
+        size, transform, answer, "probabilities", preprocessing, names, len(names), "probabilities", cropped=cropped
+    )
 
 
 def label_maps(class_names: Sequence[str], palette: np.ndarray, size: tuple[int, int]) -> Endpoint:
@@ -85,7 +94,7 @@ def label_maps(class_names: Sequence[str], palette: np.ndarray, size: tuple[int,
         )
 
     preprocessing = dict(size=list(size), palette=np.asarray(palette).tolist())
-    return Endpoint(size, stretch(size), answer, "confidence", preprocessing, names, len(names))
+    return Endpoint(size, partial(resize, size=size), answer, "confidence", preprocessing, names, len(names))
 
 
 def depths(size: tuple[int, int]) -> Endpoint:
@@ -96,7 +105,7 @@ def depths(size: tuple[int, int]) -> Endpoint:
         millimetres = tf.saturate_cast(tf.round(1000 * metres), tf.uint16)
         return dict(depth=metres[..., 0], depth_png_bytes=as_png(millimetres))
 
-    return Endpoint(size, stretch(size), answer, "depth", dict(size=list(size), unit="metres"), (), 1)
+    return Endpoint(size, partial(resize, size=size), answer, "depth", dict(size=list(size), unit="metres"), (), 1)
 
 
 def edges(size: tuple[int, int]) -> Endpoint:
@@ -106,7 +115,7 @@ def edges(size: tuple[int, int]) -> Endpoint:
         probability = tf.sigmoid(principal(logits))
         return dict(edges=probability[..., 0], edge_png_bytes=as_png(tf.saturate_cast(255 * probability, tf.uint8)))
 
-    return Endpoint(size, stretch(size), answer, "edges", dict(size=list(size)), (), 1)
+    return Endpoint(size, partial(resize, size=size), answer, "edges", dict(size=list(size)), (), 1)
 
 
 def object_masks(size: tuple[int, int]) -> Endpoint:
@@ -117,7 +126,7 @@ def object_masks(size: tuple[int, int]) -> Endpoint:
         png = as_png(tf.saturate_cast(255 * mask, tf.uint8))
         return dict(object=tf.sigmoid(outputs["score"])[:, 0], mask=mask[..., 0], mask_png_bytes=png)
 
-    return Endpoint(size, stretch(size), answer, "mask", dict(size=list(size)), (), 1)
+    return Endpoint(size, partial(resize, size=size), answer, "mask", dict(size=list(size)), (), 1)
 
 
 def detections(class_names: Sequence[str], size: tuple[int, int]) -> Endpoint:
@@ -146,12 +155,9 @@ def detections(class_names: Sequence[str], size: tuple[int, int]) -> Endpoint:
         png = tf.reshape(as_png(tf.reshape(grey, tf.concat([[-1], shape[2:]], 0))), shape[:2])
         return dict(**found, mask_png_bytes=tf.where(there, png, ""))
 
-    def prepare(picture: tf.Tensor) -> tf.Tensor:
-        return unless_of_size(lambda one: letterbox(one, size)[0], picture, size)
-
     # of two near scores rounding decides which box suppresses the other, and what is just above the threshold
     preprocessing = dict(size=list(size), letterbox=True)
-    return Endpoint(size, prepare, answer, "scores", preprocessing, names, 4, rounding=0.15)
+    return Endpoint(size, lambda one: letterbox(one, size)[0], answer, "scores", preprocessing, names, 4, rounding=0.15)
 
 
 def principal(output: Any) -> tf.Tensor:
@@ -161,17 +167,6 @@ def principal(output: Any) -> tf.Tensor:
     return output["boxes" if "boxes" in output else "logits"]
 
 
-def stretch(size: tuple[int, int]) -> Callable[[tf.Tensor], tf.Tensor]:
-    """The validation transform of maps: the whole picture in `size`, its aspect ratio not kept."""
-    return lambda picture: unless_of_size(partial(resize, size=size), picture, size)
-
-
 def as_png(pictures: tf.Tensor) -> tf.Tensor:
     """uint8 or uint16 [N, H, W, C] -> PNG files, string [N]."""
     return tf.map_fn(tf.io.encode_png, pictures, fn_output_signature=tf.TensorSpec([], tf.string))
-
-
-def unless_of_size(transform: Callable, picture: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
-    """The picture as float32, transformed unless it has the size: resampling gives the same a millisecond later."""
-    same = tf.reduce_all(tf.shape(picture)[:2] == size)
-    return tf.cond(same, lambda: tf.cast(picture, tf.float32), lambda: transform(picture))

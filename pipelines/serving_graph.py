@@ -43,8 +43,9 @@ def network(model: keras.Model, endpoint: Endpoint, frozen: bool) -> tf.types.ex
     def answer(images: tf.Tensor, sizes: tf.Tensor) -> Outputs:
         count = tf.shape(images)[0]
         missing = tf.maximum(1 - count, 0)
-        # fused kernels refuse an empty batch, so it is computed as a batch of one and cut
-        images = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]])
+        # fused kernels refuse an empty batch, so it is computed as a batch of one and cut; and only of sizes that are
+        # known behind the padding do they add a shortcut of another stride
+        images = tf.ensure_shape(tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]]), pictures.shape)
         sizes = tf.pad(sizes, [[0, missing], [0, 0]], constant_values=1)
         return {name: values[:count] for name, values in endpoint.answer(outputs(images), sizes).items()}
 
@@ -95,11 +96,19 @@ def signatures(answer: Callable[[tf.Tensor, tf.Tensor], Outputs], endpoint: Endp
         prepared = tf.TensorSpec((*size, 3), tf.float32), tf.TensorSpec((2,), tf.int32)
         return tf.map_fn(transform, batch, fn_output_signature=prepared, parallel_iterations=DECODED_AT_ONCE)
 
+    def as_it_is(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The same of a batch of which each picture stays as it is, without a loop over them."""
+        return tf.ensure_shape(tf.cast(batch, tf.float32), (None, *size, 3)), tf.tile([size], [tf.shape(batch)[0], 1])
+
     def from_pixels(batch: tf.Tensor) -> Outputs:
         shape = tf.shape(batch)
         filled = tf.debugging.Assert(tf.reduce_min(shape[1:3]) > 0, ["pictures without a pixel; shape:", shape], 4)
         with tf.control_dependencies([filled]):
-            return answer(*each(taken, refuse_many(batch)))
+            batch = refuse_many(batch)
+        if endpoint.cropped:
+            return answer(*each(taken, batch))
+        same = tf.reduce_all(shape[1:3] == size)
+        return answer(*tf.cond(same, lambda: as_it_is(batch), lambda: each(taken, batch)))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)  # two signatures share its graph
     def from_bytes(encoded: tf.Tensor) -> Outputs:

@@ -7,6 +7,7 @@ from cvapps.layers.deformable import DeformableConv2D
 from cvapps.layers.fourier import FFTConv2D
 from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization, ScaledUnitNormalization
 from cvapps.layers.pooling import BedOfNails, MaxPoolingWithSwitches, MaxUnpooling
+from cvapps.layers.rescaling import Rescaling
 from cvapps.layers.resizing import AdaptiveAveragePooling2D, ResizeLike
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "MaxPoolingWithSwitches",
     "MaxUnpooling",
     "Maxout",
+    "Rescaling",
     "ResizeLike",
     "ScaledUnitNormalization",
     "TableConv2D",

@@ -23,7 +23,7 @@ def without_cancellation(model, rng):
 
     def clone(operation):
         kind, config = type(operation), operation.get_config()
-        if kind is layers.Rescaling:
+        if issubclass(kind, layers.Rescaling):
             config.update(scale=1.0, offset=0.0)
         return AVERAGE.get(kind, kind).from_config(config)
 

@@ -20,6 +20,7 @@ from cvapps.layers.deformable import DeformableConv2D
 from cvapps.layers.fourier import FFTConv2D
 from cvapps.layers.normalization import BatchNormalization, LocalResponseNormalization, ScaledUnitNormalization
 from cvapps.layers.pooling import BedOfNails, MaxPoolingWithSwitches, MaxUnpooling
+from cvapps.layers.rescaling import Rescaling
 from cvapps.layers.resizing import AdaptiveAveragePooling2D, ResizeLike
 from cvapps.losses import boundary, depth, detection, edges, embedding, object_masks, segmentation
 from cvapps.ops import (
@@ -75,6 +76,7 @@ LAYERS = {
     "MaxPoolingWithSwitches": (lambda: MaxPoolingWithSwitches(3, 2), [IMAGE]),
     "MaxUnpooling": (MaxUnpooling, [SMALL, SWITCHES, IMAGE]),
     "AdaptiveAveragePooling2D": (lambda: AdaptiveAveragePooling2D((4, 3), data_format="channels_last"), [IMAGE]),
+    "Rescaling": (lambda: Rescaling([0.5, 2.0, 3.0, 0.1], [0.1, 0.2, 0.3, 0.4]), [IMAGE]),
     "ResizeLike": (lambda: ResizeLike(align_corners=True), [SMALL, IMAGE]),
     "BedOfNails": (lambda: BedOfNails(3), [IMAGE]),
 }
