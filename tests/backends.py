@@ -1,6 +1,7 @@
-"""Derivatives, compiled calls and double precision on whichever backend the tests run."""
+"""Calls, derivatives, compiled calls and double precision on whichever backend the tests run."""
 
 from contextlib import nullcontext
+from functools import partial
 
 import keras
 import numpy as np
@@ -13,6 +14,22 @@ def double_precision():
     import jax
 
     return jax.enable_x64(True)
+
+
+def call(model, x, training=False):
+    """What the model gives, whose state changes as it does in any call. On JAX as one graph, which one by one compiles
+    every operation of every shape: 8 seconds instead of 1.5 for an Inception.
+    """
+    if keras.backend.backend() == "tensorflow":
+        return model(x, training=training)
+    import jax
+
+    state = model.trainable_variables, model.non_trainable_variables
+    graph = jax.jit(partial(model.stateless_call, training=training))
+    y, after = graph(*([v.value for v in part] for part in state), x)
+    for variable, value in zip(model.non_trainable_variables, after, strict=True):
+        variable.assign(value)
+    return y
 
 
 def compiled(function):

@@ -19,6 +19,7 @@ from cvapps.detection.box_heads import DenseHead
 from cvapps.detection.detectors_two_stage import MASK_RCNN_FPN
 from cvapps.detection.mask_heads import FullyConvolutional, MaskBranch
 from tests import tolerances
+from tests.backends import call
 from tests.contract.tasks import TASKS, principal, trained
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
@@ -202,7 +203,7 @@ def inputs(model, name, x=None):
 
 def outputs(model, x, training=False):
     """The model's outputs as a list of arrays, each as wide as the model made it."""
-    return [ops.convert_to_numpy(y) for y in keras.tree.flatten(model(x, training=training))]
+    return [ops.convert_to_numpy(y) for y in keras.tree.flatten(call(model, x, training))]
 
 
 def numbers(model, name, x=None):
@@ -218,7 +219,7 @@ def normalize_pictures(model, name):
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
-    model(inputs(model, name), training=True)
+    call(model, inputs(model, name), training=True)
 
 
 def assert_reordered(found, expected):
@@ -233,7 +234,7 @@ def train(model, name, optimizer, settings=None, run_eagerly=TENSORFLOW, **compi
     Eagerly on TensorFlow, where tracing a graph takes longer than a step of it.
     """
     row, x, settings = info(name), inputs(model, name), settings_of(name, **(settings or {}))
-    given = keras.tree.map_structure(ops.convert_to_numpy, TASKS[row.task].numbers(model)(x, training=False))
+    given = keras.tree.map_structure(ops.convert_to_numpy, call(TASKS[row.task].numbers(model), x))
     targets = TASKS[row.task].targets(given, small_shape(name))
     learner = trained(model, row, settings, optimizer, run_eagerly=run_eagerly, **compile_settings)
     return float(learner.train_on_batch(x, targets, return_dict=True)["loss"])
@@ -267,7 +268,7 @@ def test_gives_float32_under_the_row_name(name):
     assert model.name == info(name).name
     channels = TASKS[info(name).task].channels
     if channels:
-        y = principal(model(pictures(name)))
+        y = principal(call(model, pictures(name)))
         assert (y.shape[0], y.shape[-1]) == (3, channels)
     for y in numbers(model, name):
         assert y.dtype == np.float32
@@ -393,7 +394,7 @@ def test_saved_model_is_equal(name, tmp_path):
 @every_backbone
 def test_features_have_their_strides(name):
     model = build(name, num_classes=None)
-    features = model(pictures(name))
+    features = call(model, pictures(name))
     assert list(features) == sorted(features)
     height, width, _ = small_shape(name)
     unpadded = name.startswith(UNPADDED)  # as many places are missing whatever the size
