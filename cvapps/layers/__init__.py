@@ -1,4 +1,4 @@
-"""Keras layers that Keras lacks or has slower: each has weights, state, a gradient or a kernel of its own."""
+"""Keras layers that Keras lacks, or has in a slower form."""
 
 from cvapps.layers.activation import Maxout, scaled_tanh
 from cvapps.layers.convolution import TableConv2D
