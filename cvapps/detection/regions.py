@@ -24,12 +24,17 @@ class RoIPool(keras.Operation):
 
     def call(self, boxes, maps):
         """(N, R, 4), a list of one map (N, H, W, C) -> (N R, size, size, C)."""
-        found = roi_pool(maps[0], boxes, 2 ** int(self.levels[0][1:]), self.size)
+        found = self._pooled(boxes, maps)
         return ops.reshape(found, (-1, *found.shape[2:]))
 
     def compute_output_spec(self, boxes, maps):
-        """(N R, size, size, C)."""
+        """(N R, size, size, C). Raises ValueError for a map of open size."""
+        if None in maps[0].shape[1:3]:
+            self._pooled(boxes, maps)  # which says what it expects
         return grids(boxes, self.size, maps)
+
+    def _pooled(self, boxes, maps):
+        return roi_pool(maps[0], boxes, 2 ** int(self.levels[0][1:]), self.size)
 
     def get_config(self):
         """The constructor's arguments."""

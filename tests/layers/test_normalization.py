@@ -86,7 +86,7 @@ def test_training_step_is_the_definition(case):
             assert_allclose(a, b, **tolerances.REORDERED)
     else:
         got = ops.convert_to_numpy(ours(x, training=True))
-    assert_allclose(got, y, **tolerances.SAME_MATH)
+    assert_allclose(got, y, **tolerances.REORDERED)  # one thread sums in another order than two
     assert_allclose(ours.get_weights()[2], 0.9 * old_mean + 0.1 * mean, **tolerances.SAME_MATH)
     assert_allclose(ours.get_weights()[3], 0.9 * old_variance + 0.1 * variance, **tolerances.SAME_MATH)
 
