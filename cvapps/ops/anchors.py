@@ -8,6 +8,8 @@ rounded cells at the corners of the places: `tile(np.round(cell), size, stride, 
 import numpy as np
 from keras import ops
 
+from cvapps.ops.boxes import plus
+
 
 def centred(sizes):
     """Boxes around (0, 0) of those widths and heights: (A, 2) -> NumPy (A, 4)."""
@@ -85,8 +87,8 @@ def points(size, stride, offset=0.5):
     """
     height, width = size
     down, right = ops.unstack(ops.broadcast_to(ops.cast(stride, "float32"), (2,)))
-    rows = (ops.arange(height, dtype="float32") + offset) * down
-    columns = (ops.arange(width, dtype="float32") + offset) * right
+    rows = ops.multiply(ops.arange(height, dtype="float32") + offset, down)
+    columns = ops.multiply(ops.arange(width, dtype="float32") + offset, right)
     y, x = ops.meshgrid(rows, columns, indexing="ij")
     return ops.reshape(ops.stack([x, y], axis=-1), (-1, 2))
 
@@ -97,5 +99,5 @@ def tile(cell, size, stride, offset=0.5):
     `stride` and `offset` are those of `points`. Boxes may reach over the picture's border.
     """
     places = points(size, stride, offset)
-    moved = ops.concatenate([places, places], axis=-1)[:, None] + ops.cast(cell, "float32")
+    moved = plus(ops.concatenate([places, places], axis=-1)[:, None], ops.cast(cell, "float32"))
     return ops.reshape(moved, (-1, 4))

@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from cvapps.ops.boxes import plus
+
 
 def sample_bilinear(x, points):
     """Values at fractional places: (N, H, W, C), (N, P, 2) rows and columns -> (N, P, C) in x's type.
@@ -24,7 +26,7 @@ def sample_bilinear(x, points):
         for right in (0, 1):
             row, column = rows + down, columns + right
             inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-            place = picture + ops.clip(row, 0, height - 1) * width + ops.clip(column, 0, width - 1)
+            place = plus(picture, ops.clip(row, 0, height - 1) * width + ops.clip(column, 0, width - 1))
             values = ops.reshape(ops.take(pixels, ops.reshape(place, (-1,)), axis=0), (-1, count, channels))
             vertical = part[..., 0] if down else 1 - part[..., 0]
             horizontal = part[..., 1] if right else 1 - part[..., 1]

@@ -163,7 +163,7 @@ OPS = {
     "max_unpool": (lambda x, switches: pooling.max_unpool(x, switches, (6, 8)), [SMALL, SWITCHES], None),
     "nms": (
         lambda boxes, scores, classes, valid: suppression.nms(boxes, scores, valid, 0.1, 5, classes),
-        [REGIONS, PLACES[:, :8, 0], np.stack([CLASSES, CLASSES[::-1]]), PLACES[:, :8, 1] < 8],
+        [REGIONS, PLACES[:, :8, 0], np.stack([CLASSES, CLASSES[::-1]]).astype("int32"), PLACES[:, :8, 1] < 8],
         "int32",
     ),
     "roi_pool": (lambda x, boxes: roi_pool.roi_pool(x, boxes, 8, 3), [IMAGE, REGIONS], None),
