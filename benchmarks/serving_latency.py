@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 import cvapps
+from benchmarks._models import as_if_trained
 from benchmarks._turns import seconds_in_turn
 from pipelines.endpoints import classification
 from pipelines.export import package
@@ -30,18 +31,6 @@ OURS, HALF = "exported graph", "in bfloat16"
 APART = {HALF: dict(rtol=0.2, atol=1e-4)}  # of probabilities; of all others:
 CLOSE = dict(rtol=1e-3, atol=1e-4)
 IN_A_ROW = 5  # requests, as a server has them
-
-
-def as_if_trained(model: keras.Model) -> keras.Model:
-    """The model with drawn statistics: those of a new one fold to biases of 0, with which no additions are fused."""
-    rng = np.random.default_rng(0)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            size = layer.moving_mean.shape
-            gamma, variance = rng.uniform(0.5, 1.5, (2, *size))
-            beta, mean = rng.normal(0, 0.1, (2, *size))
-            layer.set_weights([gamma, beta, mean, variance])
-    return model
 
 
 def exported(folder: Path) -> Callable[[np.ndarray], object]:
