@@ -9,8 +9,7 @@ def as_if_trained(model: keras.Model) -> keras.Model:
     rng = np.random.default_rng(0)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            size = layer.moving_mean.shape
-            gamma, variance = rng.uniform(0.5, 1.5, (2, *size))
-            beta, mean = rng.normal(0, 0.1, (2, *size))
-            layer.set_weights([gamma, beta, mean, variance])
+            for weight in layer.weights:
+                around_one = weight.name in ("gamma", "moving_variance")
+                weight.assign(rng.uniform(0.5, 1.5, weight.shape) if around_one else rng.normal(0, 0.1, weight.shape))
     return model

@@ -14,9 +14,13 @@ def seconds_in_turn(runs: Mapping[str, Callable], rounds: int, warm_up: int = 2,
     times: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(rounds + warm_up):
         for name, run in runs.items():
-            for place in range(in_a_row):
-                start = time.perf_counter()
-                run()
-                if turn >= warm_up and (place or in_a_row == 1):
-                    times[name].append(time.perf_counter() - start)
-    return {name: median(found) for name, found in times.items()}
+            found = [_seconds(run) for _ in range(in_a_row)]
+            if turn >= warm_up:
+                times[name] += found[1:] or found
+    return {name: median(every) for name, every in times.items()}
+
+
+def _seconds(run: Callable) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start

@@ -19,8 +19,7 @@ def double_precision():
 def call(model, x, training=False):
     """What the model gives; its state changes as in any call.
 
-    On JAX as one graph, for called directly a model compiles each operation by itself: in 8 seconds, an Inception, and
-    not in 1.5.
+    On JAX as one graph, for called directly a model compiles each operation by itself, which takes far longer.
     """
     if keras.backend.backend() == "tensorflow":
         return model(x, training=training)

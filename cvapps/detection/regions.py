@@ -7,7 +7,7 @@ from cvapps.ops.regions import pyramid_roi_align
 from cvapps.ops.roi_pool import roi_pool
 
 
-def grids(boxes, size, maps):
+def grids_spec(boxes, size, maps):
     """What is read of boxes (N, R, 4), told to Keras rather than traced: JAX can't flatten an unknown number."""
     pictures, regions, _ = boxes.shape
     count = None if None in (pictures, regions) else pictures * regions
@@ -31,7 +31,7 @@ class RoIPool(keras.Operation):
         """(N R, size, size, C). Raises ValueError for a map of open size."""
         if None in maps[0].shape[1:3]:
             self._pooled(boxes, maps)  # which says what it expects
-        return grids(boxes, self.size, maps)
+        return grids_spec(boxes, self.size, maps)
 
     def _pooled(self, boxes, maps):
         return roi_pool(maps[0], boxes, 2 ** int(self.levels[0][1:]), self.size)
@@ -56,7 +56,7 @@ class RoIAlign(keras.Operation):
 
     def compute_output_spec(self, boxes, maps):
         """(N R, size, size, C)."""
-        return grids(boxes, self.size, maps)
+        return grids_spec(boxes, self.size, maps)
 
     def get_config(self):
         """The constructor's arguments."""

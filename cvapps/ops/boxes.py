@@ -11,7 +11,7 @@ def plus(a, b):
     """The sum of two tensors that broadcast, one of them perhaps a constant beside a symbol.
 
     On TensorFlow `ops.add` takes a second one with a single long axis for a bias: of (1, N, 1) and (1, 1, N) it gives
-    (1, N, 1), and (1, 2) and (1, 1, 2) lose an axis.
+    (1, N, 1), and (1, 2) and (1, 1, 2) lose an axis. On JAX a constant's own `+` takes no symbol.
     """
     return ops.subtract(a, -b)
 

@@ -291,6 +291,27 @@ def test_pictures_of_the_right_size_are_not_resampled_and_give_the_same(tmp_path
     np.testing.assert_allclose(given, probabilities(model, other[:, :, 8:40]), **SAME_MATH)
 
 
+def test_every_shortcut_is_added_by_a_convolution(tmp_path, monkeypatch):
+    """Those of another stride too, whose sizes TensorFlow must know to tell that they are the sum's.
+
+    With Keras' layer in front, for ours states the sizes by itself.
+    """
+    monkeypatch.setattr("cvapps.blocks.Rescaling", keras.layers.Rescaling)
+    size = (64, 64)
+    model = settled("resnet50", size, num_classes=len(CLASSES), depths=(1, 2, 1, 1))
+    folder = write(model, tmp_path / "1", size=size, eval_crop=1.0, sample=pictures(2, *size))
+    with tf.compat.v1.Session(graph=tf.Graph()) as session:
+        form = tf.compat.v1.saved_model.load(session, ["serve"], str(folder)).signature_def["pixels"]
+        given, asked = form.inputs["pixels"].name, form.outputs["probabilities"].name
+        ran, options = tf.compat.v1.RunMetadata(), tf.compat.v1.RunOptions(output_partition_graphs=True)
+        session.run(asked, {given: pictures(1, *size).astype(np.float32)}, options=options, run_metadata=ran)
+    nodes = [node for graph in ran.partition_graphs for node in graph.node]
+    if not any(node.op.startswith("_MklNative") for node in nodes):
+        pytest.skip("sums are fused by oneDNN, which TensorFlow doesn't use on this processor")
+    fused = [node for node in nodes if b"Add" in node.attr["fused_ops"].list.s]
+    assert len(fused) == sum(isinstance(layer, keras.layers.Add) for layer in model.layers) == 5
+
+
 def test_fewer_classes_than_five(tmp_path):
     model = small(num_classes=2)
     outputs = capi.Bundle(write(model, tmp_path / "1", class_names=("no", "yes"))).run(
